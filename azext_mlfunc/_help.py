@@ -1,0 +1,37 @@
+"""What `-h` says."""
+
+from __future__ import annotations
+
+from knack.help_files import helps
+
+helps["ml-func"] = """
+type: group
+short-summary: Take a trained machine-learning model to a live Azure Functions app.
+"""
+
+helps["ml-func package"] = """
+type: command
+short-summary: Package a model and its entry script as the container image of a function app.
+long-summary: >
+    The entry script holds init() and run(), unchanged from Azure Machine Learning. Everything is checked before
+    anything is built, without running any of your code, and all findings are shown at once. The image is always for
+    linux/amd64. The result names it by digest (location) and by tag, and says what was packed.
+examples:
+  - name: Package a model for HTTP and push it to an Azure Container Registry.
+    text: >
+        az ml-func package --model model.pkl --entry-script score.py --conda-file environment.yml
+        --registry myregistry
+  - name: Package a model that scores blobs as they arrive.
+    text: >
+        az ml-func package --model model.pkl --entry-script score.py --conda-file environment.yml --trigger blob
+        --input-path input/{blobname}.json --output-path output/{blobname}_out.json --registry myregistry
+  - name: Package a folder of model files that scores the messages of a Service Bus queue.
+    text: >
+        az ml-func package --model ./model --entry-script src/score.py --source-directory src
+        --requirements requirements.txt --trigger service-bus-queue --input-queue inqueue --output-queue outqueue
+        --registry myregistry
+  - name: Write the build context with its Dockerfile to a folder, and build nothing.
+    text: >
+        az ml-func package --model model.pkl --entry-script score.py --requirements requirements.txt
+        --context-only ./context
+"""

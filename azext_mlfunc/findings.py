@@ -1,0 +1,58 @@
+"""What a check found: where, what, what was expected, and what to do about it.
+
+Checks yield findings; nobody raises at the first one. `report` shows all of them at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a check found.
+
+    :param where: the file, option or object that it is about.
+    :param found: what was found there.
+    :param expected: what was expected instead.
+    :param remedy: what the user can do.
+    :param line: the line in the file, counted from 1, where there is one.
+    :param severity: an `error` stops the command before anything is built or written; a `warning` does not.
+    """
+
+    where: str | Path
+    found: str
+    expected: str
+    remedy: str
+    line: int | None = None
+    severity: Literal["error", "warning"] = "error"
+
+    def __str__(self) -> str:
+        place = f"{self.where}:{self.line}" if self.line else str(self.where)
+        return f"{place}: {self.found}\n    expected: {self.expected}\n    do: {self.remedy}"
+
+
+def report(findings: Iterable[Finding]) -> None:
+    """Log every warning; raise one ValidationError that holds every error, if there are any.
+
+    :raises azure.cli.core.azclierror.ValidationError: at least one finding is an error.
+    """
+    from azure.cli.core.azclierror import ValidationError
+    from knack.log import get_logger
+
+    errors: list[Finding] = []
+    for finding in findings:
+        if finding.severity == "warning":
+            get_logger(__name__).warning("%s", finding)
+        else:
+            errors.append(finding)
+    if errors:
+        count = "1 problem was" if len(errors) == 1 else f"{len(errors)} problems were"
+        listed = "\n".join(str(error) for error in errors)
+        raise ValidationError(
+            f"{count} found; nothing was built.\n{listed}",
+            recommendation="Mend what is listed and run the same command again.",
+        )

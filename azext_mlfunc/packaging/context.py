@@ -1,0 +1,158 @@
+"""The build context: entries that become a tar stream or a folder, never a copy in memory or in a staging folder.
+
+The same entries give the same bytes: order is the caller's, and times, owners and modes are fixed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+CHUNK = 1 << 20
+"""How much of a file is held in memory at once, in bytes."""
+# ZIP files know no earlier time: code in the image that zips its own folder would fail on 1970.
+_TIME = 315532800  # 1980-01-01T00:00:00Z
+
+
+class Hash(Protocol):
+    """The part of a hashlib object that is used here."""
+
+    def update(self, data: bytes, /) -> None: ...
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file, link or folder of the context.
+
+    :param path: where it lies, relative, with forward slashes.
+    :param size: a file's length in bytes.
+    :param chunks: called once, gives a file's bytes, `size` of them in all; None for a link or a folder.
+    :param target: what a symbolic link points to.
+    :param is_executable: whether a file may be run.
+    """
+
+    path: str
+    size: int = 0
+    chunks: Callable[[], Iterable[bytes]] | None = None
+    target: str | None = None
+    is_executable: bool = False
+
+
+def file_entry(source: Path, path: str, digest: Hash | None = None) -> Entry:
+    """An entry for a file on this machine, read when it is its turn.
+
+    :param source: the file.
+    :param path: its place in the context.
+    :param digest: is fed with the bytes as they are read.
+    :raises OSError: the file cannot be looked at.
+    """
+    status = source.stat()
+    return Entry(
+        path, status.st_size, lambda: _read(source, status.st_size, digest), None, bool(status.st_mode & 0o100)
+    )
+
+
+def text_entry(path: str, text: str) -> Entry:
+    """An entry for a file that we write ourselves."""
+    data = text.encode()
+    return Entry(path, len(data), lambda: (data,))
+
+
+def with_folders(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Put an entry for each folder before the first thing in it: else a builder makes up its mode and time."""
+    known: set[str] = set()
+    for entry in entries:
+        parts = entry.path.split("/")[:-1]
+        for depth in range(1, len(parts) + 1):
+            folder = "/".join(parts[:depth])
+            if folder not in known:
+                known.add(folder)
+                yield Entry(folder)
+        if entry.path not in known:
+            yield entry
+        if entry.chunks is None and entry.target is None:
+            known.add(entry.path)
+
+
+def tar_stream(entries: Iterable[Entry]) -> Iterator[bytes]:
+    """Yield the context as a tar file, piece by piece; each entry is read when its turn has come.
+
+    :raises azure.cli.core.azclierror.FileOperationError: a file became longer or shorter while it was read.
+    :raises OSError: a file cannot be read.
+    """
+    for entry in with_folders(entries):
+        header = tarfile.TarInfo(entry.path)
+        header.mtime = _TIME
+        header.mode = _mode(entry)
+        if entry.target is not None:
+            header.type, header.linkname = tarfile.SYMTYPE, entry.target
+        elif entry.chunks is None:
+            header.type = tarfile.DIRTYPE
+        else:
+            header.size = entry.size
+        yield header.tobuf(tarfile.PAX_FORMAT)
+        if entry.chunks is not None:
+            yield from entry.chunks()
+            yield bytes(-entry.size % tarfile.BLOCKSIZE)
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def write_folder(entries: Iterable[Entry], folder: Path) -> None:
+    """Write the context as files. It is written beside `folder` first, so that nobody finds half of it.
+
+    :param folder: does not exist yet, or is a former context, which is replaced.
+    :raises azure.cli.core.azclierror.FileOperationError: a file changed while it was read.
+    :raises OSError: something cannot be read or written.
+    """
+    folder = Path(os.path.abspath(folder))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.parent / f".{folder.name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        for entry in with_folders(entries):
+            place = partial / entry.path
+            if entry.target is not None:
+                place.symlink_to(entry.target)
+            elif entry.chunks is None:
+                place.mkdir()
+            else:
+                with place.open("wb") as file:
+                    file.writelines(entry.chunks())
+                place.chmod(_mode(entry))
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _mode(entry: Entry) -> int:
+    if entry.target is not None:
+        return 0o777
+    return 0o755 if entry.chunks is None or entry.is_executable else 0o644
+
+
+def _read(source: Path, size: int, digest: Hash | None) -> Iterator[bytes]:
+    left = size
+    with source.open("rb", buffering=0) as file:
+        while chunk := file.read(CHUNK):
+            left -= len(chunk)
+            if left < 0:
+                break
+            if digest is not None:
+                digest.update(chunk)
+            yield chunk
+    if left:
+        from azure.cli.core.azclierror import FileOperationError
+
+        raise FileOperationError(
+            f"{source} changed while it was packed: it was {size} bytes long, and is no more.",
+            recommendation="Wait until nothing writes to it, and run the same command again.",
+        )

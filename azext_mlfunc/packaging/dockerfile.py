@@ -1,0 +1,95 @@
+"""The Dockerfile, as pure text: layers from what changes least to what changes most.
+
+Dependencies, models, the function app, the code: a changed score.py gives one new layer of kilobytes. Environment and
+labels come last, because they weigh nothing and a change of theirs must not build anything again.
+
+Sources: Azure Functions images (github.com/Azure/azure-functions-docker), how the Python worker finds packages
+(azure-functions-python-worker, worker.py), "languageWorkers:python:defaultExecutablePath" (azure-functions-host,
+RpcWorkerConfigFactory).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from azext_mlfunc._version import VERSION
+from azext_mlfunc.packaging.environment import Environment
+
+PLATFORM = "linux/amd64"
+"""The one platform that Functions runs containers on; an image built on an Arm machine must have it, too."""
+WWWROOT = "/home/site/wwwroot"
+"""The script root of every Functions image."""
+APP_ROOT = "/var/azureml-app"
+"""Where an Azure ML deployment keeps its code (azureml-inference-server-http, DEFAULT_APP_ROOT)."""
+MODEL_DIR = f"{APP_ROOT}/azureml-models"
+"""Where an Azure ML deployment keeps its models."""
+SITE_PACKAGES = f"{WWWROOT}/.python_packages/lib/site-packages"
+"""The one place that the Python worker looks for packages in Azure; PYTHONPATH says so elsewhere."""
+_CONDA = "/opt/mlfunc/conda"
+_MICROMAMBA = "mambaorg/micromamba:2.3.0"
+
+
+def base_image(python_version: str) -> str:
+    """The official Functions image for a Python version (`3.X`)."""
+    return f"mcr.microsoft.com/azure-functions/python:4-python{python_version}"
+
+
+def settings(environment: Environment, entry_script: str) -> dict[str, str]:
+    """The environment variables of the image."""
+    common = {
+        "AML_APP_ROOT": APP_ROOT,
+        "AZUREML_ENTRY_SCRIPT": entry_script,
+        "AZUREML_MODEL_DIR": MODEL_DIR,
+        # `/` is Azure ML's health probe, not the Functions welcome page.
+        "AzureWebJobsDisableHomepage": "true",
+        # Else the app gets the worker's own packages in a plain container and its own ones in Azure.
+        "PYTHON_ISOLATE_WORKER_DEPENDENCIES": "1",
+    }
+    if environment.kind == "conda":
+        return common | {"languageWorkers__python__defaultExecutablePath": f"{_CONDA}/bin/python"}
+    return common | {"PYTHONPATH": SITE_PACKAGES}
+
+
+def dockerfile(base: str, environment: Environment, env: Mapping[str, str], labels: Mapping[str, str]) -> str:
+    """The Dockerfile's text.
+
+    :param base: the image to build on.
+    :param environment: what to install.
+    :param env: environment variables of the image.
+    :param labels: labels of the image.
+    """
+    steps = [
+        f"# Written by az ml-func {VERSION}.",
+        f"FROM --platform={PLATFORM} {base}",
+        *_install(environment),
+        f"COPY models/ {MODEL_DIR}/",
+        f"COPY wwwroot/ {WWWROOT}/",
+        f"COPY app/ {APP_ROOT}/",
+        *_assignments("ENV", env),
+        *_assignments("LABEL", labels),
+    ]
+    return "\n".join(steps) + "\n"
+
+
+def _install(environment: Environment) -> list[str]:
+    if not environment.content:
+        return []
+    file = f"/opt/mlfunc/{environment.file_name}"
+    copy = f"COPY {environment.file_name} {file}"
+    if environment.kind == "pip":
+        return [copy, f"RUN python -m pip install --no-cache-dir --target={SITE_PACKAGES} -r {file}"]
+    return [
+        f"COPY --from={_MICROMAMBA} /bin/micromamba /usr/local/bin/micromamba",
+        copy,
+        f"RUN micromamba create --yes --root-prefix /opt/mlfunc/mamba --prefix {_CONDA} --file {file}"
+        " && micromamba clean --all --yes --root-prefix /opt/mlfunc/mamba",
+    ]
+
+
+def _assignments(instruction: str, values: Mapping[str, str]) -> list[str]:
+    """`ENV name="value"` lines; a JSON string is quoted as a Dockerfile wants it, but for the dollar sign."""
+    return [
+        f"{instruction} {name}={json.dumps(value, ensure_ascii=False).replace('$', chr(92) + '$')}"
+        for name, value in values.items()
+    ]

@@ -1,0 +1,221 @@
+"""The image's Python environment: which Python, and whether pip installs the packages or conda has to.
+
+pip serves requirements files, and conda files all of whose packages are on PyPI under a known name. For anything else
+the image gets a conda environment of its own Python minor version, which the Functions host is told to run.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from azext_mlfunc.findings import Finding
+from azext_mlfunc.packaging import conda, entry_script, requirements, source
+from azext_mlfunc.packaging.request import PackageRequest
+
+PYTHON_VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
+"""The Python versions that Azure Functions has container images for."""
+DEFAULT_PYTHON = "3.13"
+# These two images build on Debian 11, whose long-term support ended on 2026-08-31.
+_ON_ENDED_DEBIAN = ("3.10", "3.11")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What to install.
+
+    :param python_version: `3.X`.
+    :param kind: who installs: pip, or conda (micromamba).
+    :param content: the text of the requirements or environment file for the image; '' where there is nothing to install.
+    :param left_out: packages that were asked for and that the image does without.
+    :param notes: what the user should know of all this, a line each.
+    """
+
+    python_version: str
+    kind: Literal["pip", "conda"] = "pip"
+    content: str = ""
+    left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def file_name(self) -> str:
+        """The name of the file that holds `content`."""
+        return "requirements.txt" if self.kind == "pip" else "environment.yml"
+
+
+def check(request: PackageRequest) -> Iterator[Finding]:
+    """Yield what is wrong with the environment that was asked for."""
+    yield from _Draft(request).read().findings
+
+
+def load(request: PackageRequest) -> Environment:
+    """The environment of a request that passed `check`."""
+    return _Draft(request).read().environment()
+
+
+@dataclass
+class _Draft:
+    """The environment files; after `read`, `findings` says whether an environment can be made of them."""
+
+    request: PackageRequest
+    findings: list[Finding] = field(default_factory=list)
+    lines: list[requirements.Line] = field(default_factory=list)
+    conda_file: conda.CondaFile | None = None
+    python_version: str = DEFAULT_PYTHON
+
+    def read(self) -> _Draft:
+        request = self.request
+        if request.conda_file and request.requirements:
+            self.findings.append(
+                Finding(
+                    "--requirements",
+                    f"both '{request.requirements}' and --conda-file '{request.conda_file}'",
+                    "one of the two",
+                    "put the requirements into the conda file's pip section, or leave the conda file out",
+                )
+            )
+        for path in filter(None, (request.conda_file, request.requirements)):
+            self._read_file(path)
+        self.findings += requirements.check(self.lines)
+        self._choose_python()
+        return self
+
+    def environment(self) -> Environment:
+        kept, left_out, put_in = requirements.without_server(self.lines, imported_modules(self.request))
+        notes = []
+        if left_out:
+            notes.append(
+                f"Left out of the image: {', '.join(left_out)} (the runtime in the image stands in for Azure ML's server)"
+                + (f"; put in for what the code imports: {', '.join(put_in)}." if put_in else ".")
+            )
+        for_pip, for_conda = conda.as_pip(self.conda_file) if self.conda_file else ([], [])
+        if not for_conda:
+            content = "".join(f"{line}\n" for line in [line.text for line in for_pip] + kept)
+            return Environment(self.python_version, "pip", content, tuple(left_out), tuple(notes))
+        assert self.conda_file is not None
+        notes.append(
+            "The image gets a conda environment, because pip cannot install "
+            + ", ".join(line.text for line in for_conda)
+            + "."
+        )
+        content = _conda_text(self.conda_file, self.python_version, kept)
+        return Environment(self.python_version, "conda", content, tuple(left_out), tuple(notes))
+
+    def _read_file(self, path: Path) -> None:
+        is_conda = path == self.request.conda_file
+        option = "--conda-file" if is_conda else "--requirements"
+        try:
+            if is_conda:
+                read = conda.read(path)
+                if isinstance(read, Finding):
+                    self.findings.append(read)
+                else:
+                    self.conda_file = read
+                    self.lines += read.pip
+            else:
+                self.lines += requirements.read(path)
+        except (OSError, ValueError) as problem:
+            self.findings.append(Finding(path, f"it cannot be read: {problem}", "a text file", f"check {option}"))
+
+    def _choose_python(self) -> None:
+        given = self.request.python_version
+        line = self.conda_file.python if self.conda_file else None
+        allowed = _matching(line) if line else None
+        supported = ", ".join(PYTHON_VERSIONS)
+        if given and given not in PYTHON_VERSIONS:
+            self._python_finding("--python-version", f"'{given}'", f"one of {supported}", "choose one of them")
+        elif given:
+            self.python_version = given
+            if line and allowed and given not in allowed:
+                self._python_finding(
+                    line.where,
+                    f"'{line.text}', but --python-version is {given}",
+                    "the same Python in both",
+                    "change one of the two",
+                    line.number,
+                )
+        elif self.conda_file and (line is None or not conda.version(line)):
+            self._python_finding(
+                self.conda_file.path,
+                "no Python version",
+                "the Python that the model was trained with",
+                f"add for example python={DEFAULT_PYTHON} to the dependencies, or give --python-version",
+                line.number if line else None,
+            )
+        elif line and not allowed:
+            self._python_finding(
+                line.where,
+                f"'{line.text}', for which there is no Functions image",
+                f"one of {supported}",
+                "choose one of them, here or with --python-version, and train the model with it",
+                line.number,
+            )
+        elif allowed:
+            self.python_version = allowed[-1]
+        if self.python_version in _ON_ENDED_DEBIAN and not self.request.base_image:
+            self.findings.append(
+                Finding(
+                    "Python " + self.python_version,
+                    "its Functions image builds on Debian 11, which gets no more security updates",
+                    "3.12 or newer",
+                    "move to a newer Python when you can",
+                    severity="warning",
+                )
+            )
+
+    def _python_finding(
+        self, where: str | Path, found: str, expected: str, remedy: str, line: int | None = None
+    ) -> None:
+        self.findings.append(Finding(where, found, expected, remedy, line))
+
+
+def imported_modules(request: PackageRequest) -> frozenset[str]:
+    """Dotted names of all modules that the packed code imports; a file that does not parse counts for nothing."""
+    names: set[str] = set()
+    for file in source.files(request):
+        if file.path.suffix != ".py" or not file.path.is_file():
+            continue
+        try:
+            names.update(_imports(entry_script.parse(file.path)))
+        except (SyntaxError, ValueError, UnicodeDecodeError):
+            continue
+    return frozenset(names)
+
+
+def _imports(tree: ast.Module) -> Iterable[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _matching(line: requirements.Line) -> list[str]:
+    """The Functions Python versions that a conda line such as `python=3.10.14` allows, oldest first."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    text = conda.version(line)
+    if not text:
+        return []
+    try:
+        wanted = SpecifierSet(text)
+    except InvalidSpecifier:
+        return []
+    # The image's patch version is not known here: a minor version serves if any patch of it would.
+    return [v for v in PYTHON_VERSIONS if any(wanted.contains(f"{v}.{patch}") for patch in range(40))]
+
+
+def _conda_text(file: conda.CondaFile, python_version: str, pip_lines: list[str]) -> str:
+    """The conda file for the image: the user's, with the image's Python and without what it does without."""
+    import yaml
+
+    others = [line.text for line in file.dependencies if conda.package_name(line) not in ("python", "pip")]
+    dependencies: list[object] = [f"python={python_version}", *others]
+    if pip_lines:
+        dependencies += ["pip", {"pip": pip_lines}]
+    document = {"channels": list(file.channels) or ["conda-forge"], "dependencies": dependencies}
+    return str(yaml.safe_dump(document, sort_keys=False))

@@ -1,0 +1,84 @@
+"""Model files and folders: what is packed of them, and the checksum that the manifest names.
+
+Under AZUREML_MODEL_DIR each keeps its own name, as in an Azure ML deployment: `--model model.pkl` is
+`$AZUREML_MODEL_DIR/model.pkl`, `--model ./bert` is `$AZUREML_MODEL_DIR/bert/…`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from azext_mlfunc.findings import Finding
+from azext_mlfunc.manifest import Model
+from azext_mlfunc.packaging.context import Entry, file_entry
+from azext_mlfunc.packaging.request import PackageRequest
+
+
+def check(request: PackageRequest) -> Iterator[Finding]:
+    """Yield every model that is missing or empty, and names that collide."""
+    if not request.models:
+        yield Finding("--model", "no model", "at least one model file or folder", "name it with --model PATH")
+    for model in request.models:
+        if not model.exists():
+            yield Finding(model, "there is no such model", "a file or a folder", "check --model")
+        elif model.is_file():
+            if model.stat().st_size == 0:
+                yield Finding(model, "the file is empty", "a trained model", "check that the training wrote it")
+        elif not any(path.stat().st_size for path, _ in _files(model)):
+            yield Finding(model, "the folder holds no data", "a trained model", "check that the training wrote it")
+    for name, count in Counter(_name(model) for model in request.models).items():
+        if count > 1:
+            yield Finding(
+                "--model",
+                f"{count} models are called '{name}'",
+                "names that differ: each lies under its own name in AZUREML_MODEL_DIR",
+                "rename one, or put them into one folder and name that",
+            )
+
+
+def entries(models: tuple[Path, ...], packed: list[Model]) -> Iterator[Entry]:
+    """Yield the models' files, and append to `packed` what each model was, once its last file was read.
+
+    The checksum is taken of the very bytes that are read, in the one pass that packs them: the reader must take each
+    entry's chunks before it asks for the next entry.
+    """
+    for model in models:
+        lines: list[str] = []
+        total = 0
+        for path, relative in _files(model):
+            digest = hashlib.sha256()
+            entry = file_entry(path, f"models/{relative}", digest)
+            yield entry
+            total += entry.size
+            lines.append(f"{digest.hexdigest()}  {relative}\n")
+        sha256 = lines[0][:64] if model.is_file() else hashlib.sha256("".join(lines).encode()).hexdigest()
+        packed.append(Model(name=_name(model), files=len(lines), bytes=total, sha256=sha256))
+
+
+def _name(model: Path) -> str:
+    return Path(os.path.abspath(model)).name
+
+
+def _files(model: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the files of a model, sorted, each with its path below AZUREML_MODEL_DIR.
+
+    Links are followed, as model hubs keep their caches as links into a store; a folder is never entered twice.
+    """
+    if model.is_file():
+        yield model, _name(model)
+        return
+    seen: set[str] = set()
+    for folder, folders, files in os.walk(model, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        for file in sorted(files):
+            path = Path(folder, file)
+            yield path, (Path(_name(model)) / path.relative_to(model)).as_posix()

@@ -1,0 +1,101 @@
+"""`az ml-func package`, as named steps: check everything, decide how, make the image, say what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from azext_mlfunc.findings import Finding, report
+from azext_mlfunc.manifest import FILE_NAME
+from azext_mlfunc.packaging import entry_script, environment, models, names, source
+from azext_mlfunc.packaging.builders.base import Builder, Built
+from azext_mlfunc.packaging.context import write_folder
+from azext_mlfunc.packaging.image import Image, Tally
+from azext_mlfunc.packaging.request import PackageRequest
+from azext_mlfunc.progress import Progress
+
+
+def _check_trigger(request: PackageRequest) -> Iterable[Finding]:
+    return request.trigger.check()
+
+
+CHECKS: tuple[Callable[[PackageRequest], Iterable[Finding]], ...] = (
+    entry_script.check,
+    models.check,
+    environment.check,
+    source.check,
+    _check_trigger,
+    names.check,
+)
+"""Everything that is looked at before anything is built; each yields all that it finds, and runs no user code."""
+
+
+def plan(request: PackageRequest) -> Image:
+    """Check the request and turn it into an image to build. Only reads.
+
+    :raises azure.cli.core.azclierror.ValidationError: the checks found errors; it holds all of them.
+    """
+    report(chain.from_iterable(check(request) for check in CHECKS))
+    return Image(request, environment.load(request))
+
+
+def package(image: Image, builder: Builder, progress: Progress) -> dict[str, Any]:
+    """Build the image, push it, and return the command's result."""
+    try:
+        _announce(image, progress)
+        tally = Tally(on_bytes=lambda total: progress.live(f"Packed {total >> 20} MiB"))
+        built = builder.build(image, tally, progress)
+    finally:
+        progress.done()
+    return _result(image, tally, built)
+
+
+def write_context(image: Image, folder: Path, progress: Progress) -> dict[str, Any]:
+    """Write the build context to a folder, build nothing, and return the command's result.
+
+    :raises azure.cli.core.azclierror.FileOperationError: the folder holds something else, or cannot be written.
+    """
+    from azure.cli.core.azclierror import FileOperationError
+
+    if folder.exists() and not _is_replaceable(folder):
+        raise FileOperationError(
+            f"{folder} exists, and is not a context that this command wrote.",
+            recommendation="Name a folder that does not exist yet, or an empty one.",
+        )
+    try:
+        _announce(image, progress)
+        tally = Tally(on_bytes=lambda total: progress.live(f"Written {total >> 20} MiB"))
+        write_folder(image.entries(tally), folder)
+    except OSError as problem:
+        raise FileOperationError(
+            f"The context was not written: {problem}", recommendation="Check the disk and the permissions."
+        ) from problem
+    finally:
+        progress.done()
+    return _result(image, tally, Built(str(folder), image.request.reference, None, tally.total))
+
+
+def _is_replaceable(folder: Path) -> bool:
+    if not folder.is_dir():
+        return False
+    return (folder / "wwwroot" / FILE_NAME).is_file() or not any(folder.iterdir())
+
+
+def _announce(image: Image, progress: Progress) -> None:
+    for note in image.environment.notes:
+        progress.step(note)
+
+
+def _result(image: Image, tally: Tally, built: Built) -> dict[str, Any]:
+    assert tally.manifest is not None, "every entry was read, and the manifest is among them"
+    return {
+        "location": built.location,
+        "tag": built.tag,
+        "digest": built.digest,
+        "trigger": tally.manifest.trigger,
+        "pythonVersion": image.environment.python_version,
+        "size": built.size,
+        "files": tally.files,
+    }

@@ -1,0 +1,72 @@
+"""What a trigger is, and how its options become command-line options.
+
+A trigger is a frozen dataclass in a file of its own. Its fields are its options: from them come the command line, the
+defaults and the trigger's part of the manifest, so that a new trigger is one new file and one line in the tuple of
+`azext_mlfunc.triggers`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+
+from azext_mlfunc.findings import Finding
+
+# The setting under which azureml-contrib-functions kept the one connection of its triggers; deploy writes it.
+CONNECTION_SETTING = "TriggerConnectionString"
+_REGEX_OF_CAMEL = re.compile(r"_(\w)")
+
+TriggerT = TypeVar("TriggerT", bound="Trigger")
+
+
+def option(*, default: str, help: str, choices: tuple[str, ...] | None = None) -> Any:
+    """Declare a trigger's option: a dataclass field `input_path` becomes `--input-path`.
+
+    :param default: the value where the user gives none.
+    :param help: its text in `az ml-func package -h`.
+    :param choices: the values allowed, where they are few.
+    """
+    return dataclasses.field(default=default, metadata={"help": help, "choices": choices})
+
+
+@dataclass(frozen=True)
+class Trigger(ABC):
+    """One kind of event, with its options."""
+
+    name: ClassVar[str]
+    """Its name on the command line and in the manifest."""
+    script: ClassVar[str]
+    """The file of the in-image runtime whose function `score` is called with the event."""
+    connection: ClassVar[str | None] = CONNECTION_SETTING
+    """The app setting that holds the connection, if the trigger has one."""
+
+    @classmethod
+    def options(cls) -> tuple[dataclasses.Field[str], ...]:
+        """The options, as dataclass fields whose metadata holds `help` and `choices`."""
+        return dataclasses.fields(cls)
+
+    @abstractmethod
+    def check(self) -> Iterator[Finding]:
+        """Yield what Azure Functions would refuse of these options."""
+
+    @abstractmethod
+    def bindings(self) -> list[dict[str, Any]]:
+        """The bindings of its `function.json`."""
+
+    def describe(self) -> dict[str, Any]:
+        """The trigger as the manifest holds it: `type`, its options in camel case, and its connection's setting."""
+        described: dict[str, Any] = {"type": self.name}
+        for field in self.options():
+            described[_REGEX_OF_CAMEL.sub(lambda m: m[1].upper(), field.name)] = getattr(self, field.name)
+        if self.connection:
+            described["connection"] = self.connection
+        return described
+
+
+def flag(field: dataclasses.Field[Any]) -> str:
+    """The command-line flag of a trigger's option: `input_path` is `--input-path`."""
+    return "--" + field.name.replace("_", "-")
