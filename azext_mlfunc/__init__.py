@@ -6,7 +6,7 @@ from typing import Any
 
 from azure.cli.core import AzCommandsLoader
 
-from azext_mlfunc._help import helps  # noqa: F401  (importing it registers the help texts)
+import azext_mlfunc._help  # noqa: F401  (importing it registers the help texts)
 
 
 class MlFuncCommandsLoader(AzCommandsLoader):

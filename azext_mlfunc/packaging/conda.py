@@ -17,11 +17,11 @@ from azext_mlfunc.packaging.requirements import Line
 PYPI_NAMES: dict[str, str] = {
     name: name
     for name in (
-        "aiohttp catboost cloudpickle dask django fastapi flask gensim h5py imbalanced-learn inference-schema ipykernel "
+        "aiohttp catboost cloudpickle dask django fastapi flask gensim h5py imbalanced-learn inference-schema "
         "jinja2 joblib jsonschema keras lightgbm matplotlib mlflow msgpack-python networkx nltk numpy onnx onnxruntime "
         "opencv openpyxl orjson packaging pandas pillow plotly polars psutil pyarrow pydantic python-dateutil pytz "
-        "pyyaml requests scikit-image scikit-learn scipy seaborn setuptools shap six spacy sqlalchemy statsmodels sympy "
-        "tensorflow tokenizers torchaudio torchvision tqdm transformers typing-extensions urllib3 wheel xgboost"
+        "pyyaml requests scikit-image scikit-learn scipy seaborn setuptools shap six spacy sqlalchemy statsmodels "
+        "sympy tensorflow tokenizers torchaudio torchvision tqdm transformers typing-extensions urllib3 wheel xgboost"
     ).split()
 } | {
     "matplotlib-base": "matplotlib",

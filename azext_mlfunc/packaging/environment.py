@@ -29,7 +29,7 @@ class Environment:
 
     :param python_version: `3.X`.
     :param kind: who installs: pip, or conda (micromamba).
-    :param content: the text of the requirements or environment file for the image; '' where there is nothing to install.
+    :param content: the text of the image's requirements or environment file; '' where there is nothing to install.
     :param left_out: packages that were asked for and that the image does without.
     :param notes: what the user should know of all this, a line each.
     """
@@ -88,8 +88,8 @@ class _Draft:
         notes = []
         if left_out:
             notes.append(
-                f"Left out of the image: {', '.join(left_out)} (the runtime in the image stands in for Azure ML's server)"
-                + (f"; put in for what the code imports: {', '.join(put_in)}." if put_in else ".")
+                f"Left out of the image: {', '.join(left_out)}; its own runtime stands in for Azure ML's server."
+                + (f" Put in, as the code imports it: {', '.join(put_in)}." if put_in else "")
             )
         for_pip, for_conda = conda.as_pip(self.conda_file) if self.conda_file else ([], [])
         if not for_conda:

@@ -74,7 +74,7 @@ def read(path: Path, depth: int = 0) -> list[Line]:
         raise ValueError("requirements files include each other without end")
     lines: list[Line] = []
     pending, start = "", 0
-    for number, raw in enumerate(path.read_text(encoding="utf-8-sig").splitlines() + [""], start=1):
+    for number, raw in enumerate([*path.read_text(encoding="utf-8-sig").splitlines(), ""], start=1):
         text = re.sub(r"(^|\s)#.*$", "", raw)
         start = start if pending else number
         if text.endswith("\\"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from azext_mlfunc.findings import Finding
@@ -56,6 +57,7 @@ class BlobTrigger(Trigger):
                 f"'{self.input_path}' holds {{{repeated[0]}}} more than once",
                 "each name once",
                 "give each part a name of its own",
+                severity="warning",
             )
         unknown = [n for n in _names(self.output_path) if n not in known and not _SYSTEM_NAMES.fullmatch(n)]
         if unknown:
@@ -140,12 +142,13 @@ def _check_path(flag: str, path: str) -> Iterator[Finding]:
             "mend the pattern",
         )
         return
-    if ("name", "name") in zip(kinds, kinds[1:], strict=False):
+    if ("name", "name") in pairwise(kinds):
         yield Finding(
             flag,
             f"'{path}' has two patterns with nothing between them",
             "a separator between two patterns, or it is open where one ends",
             "write for example {name}-{number} or {name}.{extension}",
+            severity="warning",
         )
 
 

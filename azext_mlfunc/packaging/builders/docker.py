@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from azext_mlfunc.packaging.builders.base import Built
@@ -51,9 +51,8 @@ class DockerBuilder:
             client.close()
 
     def _build(self, client: Any, image: Image, tally: Tally, progress: Progress) -> None:
-        from docker.errors import APIError
-
         from azure.cli.core.azclierror import DeploymentError
+        from docker.errors import APIError
 
         try:
             answer = client.build(
@@ -101,9 +100,8 @@ def _connect() -> Any:
     :raises azure.cli.core.azclierror.ResourceNotFoundError: none answers.
     """
     import docker
-    from docker.errors import DockerException
-
     from azure.cli.core.azclierror import ResourceNotFoundError
+    from docker.errors import DockerException
 
     try:
         client = docker.APIClient(timeout=_SILENCE, version="auto", **_endpoint())
@@ -132,9 +130,8 @@ def _endpoint() -> dict[str, Any]:
 
 def _push(client: Any, image: Image, progress: Progress) -> str:
     """Push the image and return its digest."""
-    from docker.errors import APIError
-
     from azure.cli.core.azclierror import DeploymentError
+    from docker.errors import APIError
 
     digest = ""
     try:
@@ -154,7 +151,7 @@ def _push(client: Any, image: Image, progress: Progress) -> str:
     return digest
 
 
-def _push_error(image: Image, said: str) -> Exception:
+def _push_error(image: Image, said: str) -> Any:
     from azure.cli.core.azclierror import DeploymentError
 
     registry = image.request.registry or ""

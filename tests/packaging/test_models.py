@@ -1,0 +1,80 @@
+"""Which models are refused, and what the manifest says of those that are packed."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+
+import pytest
+from reading import read_all
+
+from azext_mlfunc.packaging import models
+
+
+def check(project, *paths):
+    return [f.found for f in models.check(project.request(models=tuple(project.folder / p for p in paths)))]
+
+
+def test_missing_and_empty_models_are_all_found(project):
+    project.write("empty.pkl", "")
+    (project.folder / "hollow" / "deep").mkdir(parents=True)
+    project.write("zeros/a", "")
+    assert check(project, "none.pkl", "empty.pkl", "hollow", "zeros") == [
+        "there is no such model",
+        "the file is empty",
+        "the folder holds no data",
+        "the folder holds no data",
+    ]
+
+
+def test_models_of_one_name_are_refused(project):
+    project.write("a/model.pkl", "x")
+    assert check(project, "model.pkl", "a/model.pkl") == ["2 models are called 'model.pkl'"]
+
+
+def test_no_model_at_all(project):
+    assert check(project) == ["no model"]
+
+
+def test_a_file_keeps_its_name_and_its_checksum(project):
+    packed = []
+    entries = read_all(models.entries((project.folder / "model.pkl",), packed))
+    assert entries == {"models/model.pkl": b"a model"}
+    [model] = packed
+    assert (model.name, model.files, model.bytes) == ("model.pkl", 1, 7)
+    assert model.sha256 == hashlib.sha256(b"a model").hexdigest()
+
+
+def test_a_folder_keeps_its_name_and_has_the_checksum_that_sha256sum_gives(project):
+    project.write("bert/weights.bin", "w")
+    project.write("bert/tokenizer/vocab.txt", "v")
+    packed = []
+    entries = read_all(models.entries((project.folder / "bert",), packed))
+    assert set(entries) == {"models/bert/weights.bin", "models/bert/tokenizer/vocab.txt"}
+    lines = subprocess.run(
+        "sha256sum bert/weights.bin bert/tokenizer/vocab.txt",
+        shell=True,
+        cwd=project.folder,
+        check=True,
+        capture_output=True,
+    ).stdout
+    assert packed[0].sha256 == hashlib.sha256(lines).hexdigest()
+    assert (packed[0].files, packed[0].bytes) == (2, 2)
+
+
+@pytest.mark.parametrize("path", ["bert/", "bert/.", "./x/../bert"])
+def test_the_name_is_that_of_the_folder_however_it_is_written(project, path):
+    (project.folder / "x").mkdir()
+    project.write("bert/w", "w")
+    packed = []
+    read_all(models.entries((project.folder / path,), packed))
+    assert packed[0].name == "bert"
+
+
+def test_links_of_a_model_cache_are_followed_and_cycles_end(project):
+    blob = project.write("store/blob", "weights")
+    (project.folder / "hub").mkdir()
+    (project.folder / "hub" / "weights.bin").symlink_to(blob)
+    (project.folder / "hub" / "again").symlink_to(project.folder / "hub")
+    entries = read_all(models.entries((project.folder / "hub",), []))
+    assert entries == {"models/hub/weights.bin": b"weights"}

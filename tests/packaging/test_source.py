@@ -1,0 +1,92 @@
+"""What is packed of the source directory, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+from reading import read_all
+
+from azext_mlfunc.packaging import source
+
+
+def found(project, **changes):
+    return [(f.where, f.found) for f in source.check(project.request(**changes))]
+
+
+def names(project, **changes):
+    return [entry.path for entry in source.entries(project.request(**changes))]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".env", ".env.local", "prod.env", "cert.pem", "tls.key", "id_rsa", "id_ed25519", "azureauth.json", ".netrc"]
+    + ["local.settings.json", "deep/er/.env", "x.publishsettings", "x.pfx", ".git-credentials"],
+)
+def test_files_that_look_like_secrets_are_refused(project, name):
+    path = project.write(f"src/{name}", "secret")
+    [(where, what)] = found(project)
+    assert where == path and "looks like a secret" in what
+    project.write("src/.amlignore", f"{name}\n")
+    assert found(project) == []
+
+
+@pytest.mark.parametrize("name", [".env.example", "id_rsa.pub", "keys.py", "environment.yml"])
+def test_files_that_only_sound_like_secrets_are_packed(project, name):
+    project.write(f"src/{name}", "x")
+    assert found(project) == []
+    assert f"app/{name}" in names(project)
+
+
+def test_links_that_leave_the_directory_or_lead_nowhere_are_refused(project):
+    project.write("outside.txt", "x")
+    (project.folder / "src" / "out").symlink_to("../outside.txt")
+    (project.folder / "src" / "gone").symlink_to("nothing")
+    assert [what for _, what in found(project)] == [
+        "a symbolic link to nothing, which is not there",
+        "a symbolic link to ../outside.txt, outside the source directory",
+    ]
+
+
+def test_links_within_the_directory_stay_links_wherever_it_lies(project):
+    data = project.write("src/data/a.txt", "x")
+    (project.folder / "src" / "sub").mkdir()
+    (project.folder / "src" / "sub" / "absolute").symlink_to(data)
+    (project.folder / "src" / "folder").symlink_to("data")
+    assert found(project) == []
+    links = {e.path: e.target for e in source.entries(project.request()) if e.target}
+    assert links == {"app/sub/absolute": "../data/a.txt", "app/folder": "data"}
+
+
+def test_the_files_are_sorted_and_whole(project):
+    project.write("src/b.py", "b")
+    project.write("src/a/z.py", "z")
+    assert names(project) == ["app/a/z.py", "app/b.py", "app/score.py"]
+    assert read_all(source.entries(project.request()))["app/a/z.py"] == b"z"
+
+
+def test_a_model_within_the_source_directory_is_not_packed_twice(project):
+    project.write("src/model/weights.bin", "w")
+    project.write("src/other.pkl", "o")
+    models = (project.folder / "src" / "model", project.folder / "src" / "other.pkl")
+    assert names(project, models=models) == ["app/score.py"]
+
+
+def test_virtual_environments_of_any_name_stay_out(project):
+    project.write("src/my-env/pyvenv.cfg", "home = /usr/bin")
+    project.write("src/my-env/lib/x.py", "x")
+    assert names(project) == ["app/score.py"]
+
+
+def test_an_ignored_entry_script_is_found(project):
+    project.write("src/.amlignore", "*.py\n")
+    [(_, what)] = found(project)
+    assert "leave the entry script out" in what
+
+
+def test_a_missing_source_directory(project):
+    [(_, what)] = found(project, source_directory=project.folder / "none")
+    assert what == "there is no such folder"
+
+
+def test_the_entry_script_s_path_in_the_app(project):
+    script = project.write("src/sub/main.py", "x")
+    assert source.entry_script_path(project.request(entry_script=script)) == "sub/main.py"
