@@ -66,8 +66,8 @@ def dockerfile(base: str, environment: Environment, env: Mapping[str, str], labe
         f"COPY models/ {MODEL_DIR}/",
         f"COPY wwwroot/ {WWWROOT}/",
         f"COPY app/ {APP_ROOT}/",
-        *_assignments("ENV", env),
-        *_assignments("LABEL", labels),
+        _assignments("ENV", env),
+        _assignments("LABEL", labels),
     ]
     return "\n".join(steps) + "\n"
 
@@ -87,9 +87,9 @@ def _install(environment: Environment) -> list[str]:
     ]
 
 
-def _assignments(instruction: str, values: Mapping[str, str]) -> list[str]:
-    """`ENV name="value"` lines; a JSON string is quoted as a Dockerfile wants it, but for the dollar sign."""
-    return [
-        f"{instruction} {name}={json.dumps(value, ensure_ascii=False).replace('$', chr(92) + '$')}"
-        for name, value in values.items()
-    ]
+def _assignments(instruction: str, values: Mapping[str, str]) -> str:
+    """One `ENV name="value" …`; a JSON string is quoted as a Dockerfile wants it, but for the dollar sign."""
+    quoted = (
+        f"{name}={json.dumps(value, ensure_ascii=False).replace('$', chr(92) + '$')}" for name, value in values.items()
+    )
+    return f"{instruction} " + " \\\n    ".join(quoted)

@@ -40,10 +40,12 @@ class Image:
 
     :param request: what was asked for.
     :param environment: what is installed in it.
+    :param source_files: the code that goes into it.
     """
 
     request: PackageRequest
     environment: Environment
+    source_files: tuple[source.SourceFile, ...]
 
     @property
     def base(self) -> str:
@@ -61,7 +63,7 @@ class Image:
         manifest = self._manifest(tuple(packed))
         tally.manifest = manifest
         yield Entry("app")
-        yield from tally.count("source", source.entries(self.request))
+        yield from tally.count("source", source.entries(self.source_files))
         yield from tally.count("functionApp", self._function_app(manifest))
         if self.environment.content:
             yield text_entry(self.environment.file_name, self.environment.content)

@@ -38,7 +38,7 @@ def plan(request: PackageRequest) -> Image:
     :raises azure.cli.core.azclierror.ValidationError: the checks found errors; it holds all of them.
     """
     report(chain.from_iterable(check(request) for check in CHECKS))
-    return Image(request, environment.load(request))
+    return Image(request, environment.load(request), tuple(source.files(request)))
 
 
 def package(image: Image, builder: Builder, progress: Progress) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from azext_mlfunc.findings import Finding
+from azext_mlfunc.manifest import FILE_NAME
 from azext_mlfunc.packaging.context import Entry, file_entry
 from azext_mlfunc.packaging.ignore import IgnoreRules, load_rules
 from azext_mlfunc.packaging.request import PackageRequest
@@ -33,6 +34,8 @@ _SECRETS = (
     ".pypirc",
     ".git-credentials",
 )
+# What tells a folder that is nobody's source: a virtual environment, a context that --context-only wrote.
+_MARKS_OF_NO_SOURCE = ("pyvenv.cfg", f"wwwroot/{FILE_NAME}")
 _NO_SECRETS = (".env.example", ".env.sample", ".env.template", ".env.dist")
 
 
@@ -58,9 +61,9 @@ def files(request: PackageRequest) -> list[SourceFile]:
     return sorted(found, key=lambda file: file.relative)
 
 
-def entries(request: PackageRequest) -> Iterator[Entry]:
-    """The source files as entries below `app/`; links stay links, relative to where they lie."""
-    for file in files(request):
+def entries(packed: Iterable[SourceFile]) -> Iterator[Entry]:
+    """Source files as entries below `app/`; links stay links, relative to where they lie."""
+    for file in packed:
         if file.is_link:
             folder = file.path.parent.resolve()
             target = os.path.relpath(file.path.resolve(), folder)
@@ -132,5 +135,5 @@ def _walk(folder: Path, prefix: str, rules: IgnoreRules, models: set[str]) -> It
                 continue
             if not is_folder:
                 yield SourceFile(Path(item.path), relative, item.is_symlink())
-            elif not os.path.exists(os.path.join(item.path, "pyvenv.cfg")):  # a virtual environment of any name
+            elif not any(os.path.exists(os.path.join(item.path, mark)) for mark in _MARKS_OF_NO_SOURCE):
                 yield from _walk(Path(item.path), relative + "/", rules, models)

@@ -7,22 +7,29 @@ import re
 
 import pytest
 from fakes import MemoryBuilder, RecordingProgress
-from reading import read_all
+from helpers import read_all
 
 from azext_mlfunc.manifest import LABEL
-from azext_mlfunc.packaging import environment, package
-from azext_mlfunc.packaging.image import Image, Tally
+from azext_mlfunc.packaging import package
+from azext_mlfunc.packaging.image import Tally
 from azext_mlfunc.triggers import NAMES, BlobTrigger, make_trigger
 
 
 def context(project, **changes):
     request = project.request(**changes)
     tally = Tally()
-    return read_all(Image(request, environment.load(request)).entries(tally)), tally
+    return read_all(package.plan(request).entries(tally)), tally
 
 
 def instructions(files):
-    return [line for line in files["Dockerfile"].decode().splitlines() if not line.startswith("#")]
+    """The Dockerfile's instructions, ENV and LABEL taken apart into one for each name."""
+    text = files["Dockerfile"].decode()
+    for word in ("ENV", "LABEL"):
+        text = "".join(
+            line.replace(" \\\n    ", f"\n{word} ") if line.startswith(word) else line
+            for line in re.split(r"(?m)^(?=[A-Z#])", text)
+        )
+    return [line for line in text.splitlines() if not line.startswith("#")]
 
 
 def test_layers_go_from_what_changes_least_to_what_changes_most(project):

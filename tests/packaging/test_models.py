@@ -6,7 +6,7 @@ import hashlib
 import subprocess
 
 import pytest
-from reading import read_all
+from helpers import read_all
 
 from azext_mlfunc.packaging import models
 

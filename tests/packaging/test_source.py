@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from reading import read_all
+from helpers import read_all
 
 from azext_mlfunc.packaging import source
 
@@ -13,7 +13,7 @@ def found(project, **changes):
 
 
 def names(project, **changes):
-    return [entry.path for entry in source.entries(project.request(**changes))]
+    return [entry.path for entry in source.entries(source.files(project.request(**changes)))]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_links_within_the_directory_stay_links_wherever_it_lies(project):
     (project.folder / "src" / "sub" / "absolute").symlink_to(data)
     (project.folder / "src" / "folder").symlink_to("data")
     assert found(project) == []
-    links = {e.path: e.target for e in source.entries(project.request()) if e.target}
+    links = {e.path: e.target for e in source.entries(source.files(project.request())) if e.target}
     assert links == {"app/sub/absolute": "../data/a.txt", "app/folder": "data"}
 
 
@@ -60,7 +60,7 @@ def test_the_files_are_sorted_and_whole(project):
     project.write("src/b.py", "b")
     project.write("src/a/z.py", "z")
     assert names(project) == ["app/a/z.py", "app/b.py", "app/score.py"]
-    assert read_all(source.entries(project.request()))["app/a/z.py"] == b"z"
+    assert read_all(source.entries(source.files(project.request())))["app/a/z.py"] == b"z"
 
 
 def test_a_model_within_the_source_directory_is_not_packed_twice(project):

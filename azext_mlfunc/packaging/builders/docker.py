@@ -6,6 +6,7 @@ Source: Docker Engine API 1.41, "Build an image" and "Push an image", through th
 from __future__ import annotations
 
 import os
+import re
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -170,7 +171,7 @@ def _tell(line: str, said: deque[str], progress: Progress) -> None:
     line = line.rstrip()
     if line:
         said.append(line)
-        if line.startswith("Step "):
+        if re.match(r"Step \S+ : (FROM|COPY|RUN) ", line):
             progress.step(line)
         else:
             progress.live(line[:70])

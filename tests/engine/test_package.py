@@ -1,0 +1,152 @@
+"""`az ml-func package` with a real engine and a real registry: built, pushed, run, and scored with."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import requests
+from helpers import DIABETES, Answer, az
+
+from azext_mlfunc.manifest import LABEL
+
+from .conftest import Registry, RunContainer
+
+pytestmark = pytest.mark.usefixtures("base_image")
+MODEL = "model/diabetes.pkl"
+
+
+@pytest.fixture
+def project(tmp_path: Path, trained_example: Path) -> Path:
+    return Path(shutil.copytree(trained_example, tmp_path / "diabetes"))
+
+
+@pytest.fixture
+def docker_config(tmp_path: Path, registry: Registry) -> Path:
+    """Docker's own configuration with a login for the registry."""
+    folder = tmp_path / "docker-config"
+    folder.mkdir()
+    login = base64.b64encode(f"{registry.user}:{registry.password}".encode()).decode()
+    (folder / "config.json").write_text(json.dumps({"auths": {registry.host: {"auth": login}}}))
+    return folder
+
+
+class Packager:
+    """Calls `az ml-func package` for the example."""
+
+    def __init__(self, project: Path, registry: Registry, docker_config: Path) -> None:
+        self.project, self.registry, self.docker_config = project, registry, docker_config
+
+    def __call__(self, *options: str) -> Answer:
+        return az(
+            *("ml-func", "package", "--model", MODEL, "--entry-script", "score.py", "--conda-file", "environment.yml"),
+            *("--registry", self.registry.host, "--build-network", "host", *options),
+            cwd=self.project,
+            env={"DOCKER_CONFIG": str(self.docker_config)},
+        )
+
+    def layers(self, location: str) -> list[dict[str, object]]:
+        """The layers of a pushed image, as the registry has them."""
+        repository, _, digest = location.removeprefix(self.registry.host + "/").partition("@")
+        manifest = requests.get(
+            f"http://{self.registry.host}/v2/{repository}/manifests/{digest}",
+            headers={"Accept": "application/vnd.docker.distribution.manifest.v2+json"},
+            auth=(self.registry.user, self.registry.password),
+            timeout=30,
+        )
+        assert manifest.status_code == 200, manifest.text
+        return list(manifest.json()["layers"])
+
+
+@pytest.fixture
+def package(project: Path, registry: Registry, docker_config: Path) -> Packager:
+    return Packager(project, registry, docker_config)
+
+
+def pull(engine, registry: Registry, location: str):
+    """Pull by digest what the registry has, having forgotten what was built here."""
+    return engine.images.pull(location, auth_config=registry.credentials)
+
+
+def test_the_pushed_image_scores_over_http_and_carries_the_manifest(
+    engine, registry, package, predictions, run_container: RunContainer
+):
+    result = package("--image-name", "team/http", "--auth-level", "anonymous").result
+    assert result["location"] == f"{registry.host}/team/http@{result['digest']}"
+    assert re.fullmatch(rf"{registry.host}/team/http:\d{{14}}", result["tag"])
+    engine.images.remove(result["tag"], force=True)
+    image = pull(engine, registry, result["location"])
+    assert image.attrs["Architecture"] == "amd64" and image.attrs["Os"] == "linux"
+    manifest = json.loads(image.labels[LABEL])
+    assert manifest["trigger"] == {"type": "http", "authLevel": "anonymous"}
+    assert image.labels["azure.mlfunc.trigger"] == "http"
+
+    app = run_container(result["location"])
+    app.wait_until_answering()
+    answer = requests.post(f"{app.url}/score", data=(DIABETES / "sample.json").read_bytes(), timeout=60)
+    assert (answer.status_code, answer.json()) == (200, pytest.approx(predictions, rel=1e-12)), app.logs()
+    assert requests.get(app.url, timeout=30).text == "Healthy"
+    _, files = app.container.exec_run("cat /home/site/wwwroot/mlfunc.json")
+    assert json.loads(files) == manifest
+
+
+def test_a_changed_line_builds_and_pushes_its_layer_alone(project, package):
+    first = package("--image-name", "layers", "--image-tag", "a").result
+    with (project / "score.py").open("a") as script:
+        script.write("# changed\n")
+    answer = package("--image-name", "layers", "--image-tag", "b")
+    before, after = package.layers(first["location"]), package.layers(answer.result["location"])
+    assert before[:-1] == after[:-1] and before[-1] != after[-1]
+    assert after[-1]["size"] < 100_000
+    assert answer.stderr.count("Pushed layer") == 1
+    assert len([line for line in answer.stderr.splitlines() if "Step" in line]) == 6
+
+
+def test_the_same_project_again_pushes_nothing(package):
+    first = package("--image-name", "again", "--image-tag", "a").result
+    answer = package("--image-name", "again", "--image-tag", "b")
+    assert answer.result["digest"] == first["digest"]
+    assert "Pushed layer" not in answer.stderr
+
+
+def test_without_a_login_the_error_names_the_way_in(package, tmp_path, registry):
+    package.docker_config = tmp_path / "empty"
+    package.docker_config.mkdir()
+    answer = package("--image-name", "refused")
+    assert answer.code == 1 and answer.stdout == ""
+    assert "was built, but not pushed" in answer.stderr
+    assert f"docker login {registry.host}" in answer.stderr
+
+
+def test_a_failing_build_shows_what_pip_said_and_pushes_nothing(project, package, registry):
+    (project / "environment.yml").write_text(
+        "dependencies: [python=3.13, {pip: [numpy==2.3.4, no-such-package-anywhere==1.0]}]\n"
+    )
+    answer = package("--image-name", "broken")
+    assert answer.code == 1 and answer.stdout == ""
+    assert "The image was not built" in answer.stderr and "no-such-package-anywhere" in answer.stderr
+    tags = requests.get(
+        f"http://{registry.host}/v2/broken/tags/list", auth=(registry.user, registry.password), timeout=30
+    )
+    assert tags.status_code == 404
+
+
+def test_only_show_errors_is_silent_and_without_a_registry_the_image_stays_here(engine, project, package):
+    answer = az(
+        *("ml-func", "package", "--model", MODEL, "--entry-script", "score.py", "--conda-file", "environment.yml"),
+        *("--build-network", "host", "--image-name", "local", "--image-tag", "v1", "--only-show-errors"),
+        cwd=project,
+    )
+    assert answer.stderr == ""
+    assert (answer.result["location"], answer.result["digest"]) == ("local:v1", None)
+    assert engine.images.get("local:v1").attrs["Size"] == answer.result["size"]
+
+
+def test_a_missing_base_image_is_named(package):
+    answer = package("--base-image", "localhost:1/none:1", "--image-name", "nobase")
+    assert answer.code == 1
+    assert "localhost:1" in answer.stderr and "not built" in answer.stderr
