@@ -1,11 +1,7 @@
-"""The Dockerfile, as pure text: layers from what changes least to what changes most.
+"""The Dockerfile, as pure text: the dependencies, then the layers of `layout.py`.
 
-Dependencies, models, the function app, the code: a changed score.py gives one new layer of kilobytes. Environment and
-labels come last, because they weigh nothing and a change of theirs must not build anything again.
-
-Sources: Azure Functions images (github.com/Azure/azure-functions-docker), how the Python worker finds packages
-(azure-functions-python-worker, worker.py), "languageWorkers:python:defaultExecutablePath" (azure-functions-host,
-RpcWorkerConfigFactory).
+Environment and labels come last, because they weigh nothing and a change of theirs must not build anything again.
+Source of "languageWorkers:python:defaultExecutablePath": azure-functions-host, RpcWorkerConfigFactory.
 """
 
 from __future__ import annotations
@@ -15,17 +11,8 @@ from collections.abc import Mapping
 
 from azext_mlfunc._version import VERSION
 from azext_mlfunc.packaging.environment import Environment
+from azext_mlfunc.packaging.layout import APP_ROOT, LAYERS, MODEL_DIR, PLATFORM, SITE_PACKAGES
 
-PLATFORM = "linux/amd64"
-"""The one platform that Functions runs containers on; an image built on an Arm machine must have it, too."""
-WWWROOT = "/home/site/wwwroot"
-"""The script root of every Functions image."""
-APP_ROOT = "/var/azureml-app"
-"""Where an Azure ML deployment keeps its code (azureml-inference-server-http, DEFAULT_APP_ROOT)."""
-MODEL_DIR = f"{APP_ROOT}/azureml-models"
-"""Where an Azure ML deployment keeps its models."""
-SITE_PACKAGES = f"{WWWROOT}/.python_packages/lib/site-packages"
-"""The one place that the Python worker looks for packages in Azure; PYTHONPATH says so elsewhere."""
 _CONDA = "/opt/mlfunc/conda"
 _MICROMAMBA = "mambaorg/micromamba:2.3.0"
 
@@ -63,9 +50,7 @@ def dockerfile(base: str, environment: Environment, env: Mapping[str, str], labe
         f"# Written by az ml-func {VERSION}.",
         f"FROM --platform={PLATFORM} {base}",
         *_install(environment),
-        f"COPY models/ {MODEL_DIR}/",
-        f"COPY wwwroot/ {WWWROOT}/",
-        f"COPY app/ {APP_ROOT}/",
+        *(f"COPY {folder}/ {destination}/" for folder, destination in LAYERS),
         _assignments("ENV", env),
         _assignments("LABEL", labels),
     ]

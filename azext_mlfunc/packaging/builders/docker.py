@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 from azext_mlfunc.packaging.builders.base import Built
 from azext_mlfunc.packaging.context import tar_stream
-from azext_mlfunc.packaging.dockerfile import PLATFORM
 from azext_mlfunc.packaging.image import Image, Tally
+from azext_mlfunc.packaging.layout import PLATFORM
 from azext_mlfunc.progress import Progress
 
 # A step of the build says nothing for as long as it works; a big wheel takes minutes to download.
