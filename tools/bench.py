@@ -67,7 +67,15 @@ def bench_context() -> None:
         (folder / "src").mkdir()
         (folder / "src" / "score.py").write_text("def init(): pass\ndef run(data): return data\n")
         with swallowing_engine(folder / "engine.sock") as engine:
-            package = [AZ, "ml-func", "package", "--model", folder / "model", "--entry-script", folder / "src" / "score.py"]
+            package = [
+                AZ,
+                "ml-func",
+                "package",
+                "--model",
+                folder / "model",
+                "--entry-script",
+                folder / "src" / "score.py",
+            ]
             package += ["--only-show-errors"]
             idle = [AZ, "version"]
             tar = ["sh", "-c", f"tar -c -C '{folder}' model src | cat >/dev/null"]

@@ -144,7 +144,9 @@ def test_the_pushed_image_scores_messages_and_dead_letters_what_fails(
         app = run_container(result["location"], {"TriggerConnectionString": service_bus.connection_string})
         with ServiceBusClient.from_connection_string(service_bus.connection_string) as client:
             with client.get_queue_sender("inqueue") as sender:
-                sender.send_messages([ServiceBusMessage("no JSON"), ServiceBusMessage((DIABETES / "sample.json").read_bytes())])
+                sender.send_messages(
+                    [ServiceBusMessage("no JSON"), ServiceBusMessage((DIABETES / "sample.json").read_bytes())]
+                )
             with client.get_queue_receiver("outqueue", max_wait_time=60) as receiver:
                 output = b"".join(next(receiver).body)
             assert json.loads(output) == pytest.approx(predictions, rel=1e-12)

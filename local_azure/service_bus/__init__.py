@@ -1,0 +1,12 @@
+"""A small Service Bus: queues over AMQP 1.0 with peek-lock, dead-lettering, deferral and scheduling.
+
+Rooms: ``amqp`` the type system, ``message`` and ``entity`` what is stored and how it moves, ``broker`` the queues and
+the keys, ``connection`` the protocol, ``management`` the request/response operations, ``server`` start and stop.
+Not there: topics, sessions, transactions, and administration over HTTP.
+"""
+
+from __future__ import annotations
+
+from local_azure.service_bus.server import ServiceBus
+
+__all__ = ["ServiceBus"]
