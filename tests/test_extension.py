@@ -74,7 +74,9 @@ def test_every_argument_has_help_and_the_triggers_bring_theirs():
 
 
 def test_a_context_is_written_and_the_result_is_an_object_on_stdout(project):
-    answer = az("ml-func", "package", "-m", "model.pkl", "--entry-script", "score.py", "--context-only", "c", cwd=project)
+    answer = az(
+        "ml-func", "package", "-m", "model.pkl", "--entry-script", "score.py", "--context-only", "c", cwd=project
+    )
     assert answer.result["location"] == "c"
     assert answer.result["digest"] is None
     assert answer.result["trigger"] == {"type": "http", "authLevel": "function"}
@@ -91,7 +93,18 @@ def test_the_table_has_one_row(project):
 
 def test_only_show_errors_is_silent(project):
     (project / "r.txt").write_text("azureml-defaults\n")
-    common = ("ml-func", "package", "-m", "model.pkl", "--entry-script", "score.py", "-r", "r.txt", "--context-only", "c")
+    common = (
+        "ml-func",
+        "package",
+        "-m",
+        "model.pkl",
+        "--entry-script",
+        "score.py",
+        "-r",
+        "r.txt",
+        "--context-only",
+        "c",
+    )
     assert "azureml-defaults" in az(*common, cwd=project).stderr
     assert az(*common, "--only-show-errors", cwd=project).stderr == ""
 
@@ -124,7 +137,9 @@ def test_a_folder_of_somebody_s_is_not_overwritten_but_a_former_context_is(proje
 
 
 def test_an_option_of_another_trigger_is_a_usage_error(project):
-    answer = az("ml-func", "package", "-m", "model.pkl", "--entry-script", "score.py", "--input-queue", "q", cwd=project)
+    answer = az(
+        "ml-func", "package", "-m", "model.pkl", "--entry-script", "score.py", "--input-queue", "q", cwd=project
+    )
     assert answer.code == 1 and answer.stdout == ""
     assert "--trigger http does not take --input-queue" in answer.stderr
 

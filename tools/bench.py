@@ -27,6 +27,7 @@ AZ = Path(sys.executable).parent / "az"
 GIB = 1 << 30
 CONTEXT_SIZE = 2 * GIB
 MIB = 1 << 20
+Command = Sequence[str | Path]
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ def main() -> None:
 
 def bench_start() -> None:
     """`az ml-func -h` against `az version`: what the extension adds to a start of az."""
-    commands = ([AZ, "ml-func", "-h"], [AZ, "version"])
-    (help_runs, version_runs) = in_turn(commands, times=7)
+    commands: tuple[Command, ...] = ((AZ, "ml-func", "-h"), (AZ, "version"))
+    help_runs, version_runs = in_turn(commands, times=7)
     print("Start of az")
     row("az ml-func -h", help_runs)
     row("az version", version_runs)
@@ -67,20 +68,13 @@ def bench_context() -> None:
         (folder / "src").mkdir()
         (folder / "src" / "score.py").write_text("def init(): pass\ndef run(data): return data\n")
         with swallowing_engine(folder / "engine.sock") as engine:
-            package = [
-                AZ,
-                "ml-func",
-                "package",
-                "--model",
-                folder / "model",
-                "--entry-script",
-                folder / "src" / "score.py",
-            ]
-            package += ["--only-show-errors"]
-            idle = [AZ, "version"]
-            tar = ["sh", "-c", f"tar -c -C '{folder}' model src | cat >/dev/null"]
+            script = folder / "src" / "score.py"
+            package: Command = (AZ, "ml-func", "package", "--model", folder / "model", "--entry-script", script)
+            idle: Command = (AZ, "version")
+            tar: Command = ("sh", "-c", f"tar -c -C '{folder}' model src | cat >/dev/null")
+            commands = ((*package, "--only-show-errors"), tar, idle)
             environment = {"DOCKER_HOST": f"unix://{folder}/engine.sock"}
-            package_runs, tar_runs, idle_runs = in_turn((package, tar, idle), times=3, environment=environment)
+            package_runs, tar_runs, idle_runs = in_turn(commands, times=3, environment=environment)
         assert engine.received > CONTEXT_SIZE, f"the engine was sent {engine.received} bytes"
     print("A context of 2 GiB, streamed to an engine that swallows it")
     row("az ml-func package", package_runs, with_peak=True)
@@ -91,7 +85,7 @@ def bench_context() -> None:
 
 
 def in_turn(
-    commands: Sequence[Sequence[str | Path]], times: int, environment: dict[str, str] | None = None
+    commands: Sequence[Command], times: int, environment: dict[str, str] | None = None
 ) -> list[list[Run]]:
     """Run each command `times` times, one after the other and again, after one round that is not counted."""
     runs: list[list[Run]] = [[] for _ in commands]
@@ -103,7 +97,7 @@ def in_turn(
     return runs
 
 
-def measure(command: Sequence[str | Path], environment: dict[str, str]) -> Run:
+def measure(command: Command, environment: dict[str, str]) -> Run:
     """Run a command to its end; its output is thrown away.
 
     :raises RuntimeError: it failed.

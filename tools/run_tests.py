@@ -57,7 +57,7 @@ def _environment(version: str, python: str) -> Path:
     if not done.exists() or done.stat().st_mtime < REQUIREMENTS.stat().st_mtime:
         uv = VENV / "bin" / "uv"
         subprocess.run([uv, "venv", "--quiet", "--clear", "--python", python, folder], check=True)
-        install = [uv, "pip", "install", "--quiet", "--python", interpreter, "--requirement", REQUIREMENTS]
+        install = (uv, "pip", "install", "--quiet", "--python", interpreter, "--requirement", REQUIREMENTS)
         subprocess.run(install, check=True)
         done.touch()
     return interpreter

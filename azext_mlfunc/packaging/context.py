@@ -63,12 +63,16 @@ def text_entry(path: str, text: str) -> Entry:
     return Entry(path, len(data), lambda: (data,))
 
 
-def with_folders(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """Put an entry for each folder before the first thing in it: else a builder makes up its mode and time."""
+def with_folders(entries: Iterable[Entry], top: str = "") -> Iterator[Entry]:
+    """Put an entry for each folder before the first thing in it: else a builder makes up its mode and time.
+
+    :param top: a folder above all entries that gets none, nor its parents: it is somebody else's.
+    """
     known: set[str] = set()
+    skipped = len(top.split("/")) if top else 0
     for entry in entries:
         parts = entry.path.split("/")[:-1]
-        for depth in range(1, len(parts) + 1):
+        for depth in range(skipped + 1, len(parts) + 1):
             folder = "/".join(parts[:depth])
             if folder not in known:
                 known.add(folder)
@@ -79,13 +83,14 @@ def with_folders(entries: Iterable[Entry]) -> Iterator[Entry]:
             known.add(entry.path)
 
 
-def tar_stream(entries: Iterable[Entry]) -> Iterator[bytes]:
+def tar_stream(entries: Iterable[Entry], top: str = "") -> Iterator[bytes]:
     """Yield the context as a tar file, piece by piece; each entry is read when its turn has come.
 
+    :param top: see `with_folders`.
     :raises azure.cli.core.azclierror.FileOperationError: a file became longer or shorter while it was read.
     :raises OSError: a file cannot be read.
     """
-    for entry in with_folders(entries):
+    for entry in with_folders(entries, top):
         header = tarfile.TarInfo(entry.path)
         header.mtime = _TIME
         header.mode = _mode(entry)

@@ -31,6 +31,7 @@ class Environment:
     :param kind: who installs: pip, or conda (micromamba).
     :param content: the text of the image's requirements or environment file; '' where there is nothing to install.
     :param left_out: packages that were asked for and that the image does without.
+    :param only_conda: the lines of packages that pip cannot install.
     :param notes: what the user should know of all this, a line each.
     """
 
@@ -38,6 +39,7 @@ class Environment:
     kind: Literal["pip", "conda"] = "pip"
     content: str = ""
     left_out: tuple[str, ...] = ()
+    only_conda: tuple[requirements.Line, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -94,7 +96,7 @@ class _Draft:
         for_pip, for_conda = conda.as_pip(self.conda_file) if self.conda_file else ([], [])
         if not for_conda:
             content = "".join(f"{line}\n" for line in [line.text for line in for_pip] + kept)
-            return Environment(self.python_version, "pip", content, tuple(left_out), tuple(notes))
+            return Environment(self.python_version, "pip", content, tuple(left_out), notes=tuple(notes))
         assert self.conda_file is not None
         notes.append(
             "The image gets a conda environment, because pip cannot install "
@@ -102,7 +104,7 @@ class _Draft:
             + "."
         )
         content = _conda_text(self.conda_file, self.python_version, kept)
-        return Environment(self.python_version, "conda", content, tuple(left_out), tuple(notes))
+        return Environment(self.python_version, "conda", content, tuple(left_out), tuple(for_conda), tuple(notes))
 
     def _read_file(self, path: Path) -> None:
         is_conda = path == self.request.conda_file

@@ -6,7 +6,7 @@ Nothing is built or written here; builders do that.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from azext_mlfunc.packaging import models, source
 from azext_mlfunc.packaging.context import Entry, text_entry
 from azext_mlfunc.packaging.dockerfile import base_image, dockerfile, settings
 from azext_mlfunc.packaging.environment import Environment
+from azext_mlfunc.packaging.layout import CODE, FUNCTION_APP, MODELS
 from azext_mlfunc.packaging.request import PackageRequest
 
 _RUNTIME = Path(__file__).parents[1] / "runtime"
@@ -58,40 +59,54 @@ class Image:
         :param tally: is told what was packed, and the manifest once it is known.
         """
         packed: list[Model] = []
-        yield Entry("models")
-        yield from tally.count("models", models.entries(self.request.models, packed))
-        manifest = self._manifest(tuple(packed))
+        yield Entry(MODELS)
+        yield from tally.count("models", self.models(packed))
+        manifest = self.manifest(packed)
         tally.manifest = manifest
-        yield Entry("app")
-        yield from tally.count("source", source.entries(self.source_files))
-        yield from tally.count("functionApp", self._function_app(manifest))
+        yield Entry(CODE)
+        yield from tally.count("source", self.code())
+        yield from tally.count("functionApp", self.function_app(manifest))
         if self.environment.content:
             yield text_entry(self.environment.file_name, self.environment.content)
         yield text_entry("Dockerfile", dockerfile(self.base, self.environment, manifest.settings, manifest.labels()))
 
-    def _manifest(self, packed: tuple[Model, ...]) -> Manifest:
+    def models(self, packed: list[Model] | None = None) -> Iterator[Entry]:
+        """The entries of the models' layer; `packed` is told what each model was, see `models.entries`."""
+        return models.entries(self.request.models, packed)
+
+    def code(self) -> Iterator[Entry]:
+        """The entries of the code's layer."""
+        return source.entries(self.source_files)
+
+    def manifest(self, packed: Sequence[Model], lock: Sequence[str] = ()) -> Manifest:
+        """The manifest, once it is known what the models were.
+
+        :param lock: the packages that a builder resolved the environment to, where it did so itself.
+        """
         script = source.entry_script_path(self.request)
+        environment = {"kind": self.environment.kind, "leftOut": list(self.environment.left_out)}
         return Manifest(
             trigger=self.request.trigger.describe(),
             entry_script=script,
             python_version=self.environment.python_version,
-            models=packed,
-            environment={"kind": self.environment.kind, "leftOut": list(self.environment.left_out)},
+            models=tuple(packed),
+            environment=environment | ({"lock": list(lock)} if lock else {}),
             settings=settings(self.environment, script),
         )
 
-    def _function_app(self, manifest: Manifest) -> Iterator[Entry]:
+    def function_app(self, manifest: Manifest) -> Iterator[Entry]:
+        """The entries of the function app's layer: the runtime, the function and the manifest."""
         trigger = self.request.trigger
         function = {
             "scriptFile": f"../{_RUNTIME_NAME}/{trigger.script}",
             "entryPoint": "score",
             "bindings": trigger.bindings(),
         }
-        yield text_entry("wwwroot/host.json", _json(_HOST_JSON))
-        yield text_entry(f"wwwroot/{FILE_NAME}", manifest.to_json() + "\n")
+        yield text_entry(f"{FUNCTION_APP}/host.json", _json(_HOST_JSON))
+        yield text_entry(f"{FUNCTION_APP}/{FILE_NAME}", manifest.to_json() + "\n")
         for file in sorted(_RUNTIME.glob("*.py")):
-            yield text_entry(f"wwwroot/{_RUNTIME_NAME}/{file.name}", file.read_text(encoding="utf-8"))
-        yield text_entry(f"wwwroot/{FUNCTION_NAME}/function.json", _json(function))
+            yield text_entry(f"{FUNCTION_APP}/{_RUNTIME_NAME}/{file.name}", file.read_text(encoding="utf-8"))
+        yield text_entry(f"{FUNCTION_APP}/{FUNCTION_NAME}/function.json", _json(function))
 
 
 @dataclass

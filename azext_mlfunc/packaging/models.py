@@ -15,6 +15,7 @@ from pathlib import Path
 from azext_mlfunc.findings import Finding
 from azext_mlfunc.manifest import Model
 from azext_mlfunc.packaging.context import Entry, file_entry
+from azext_mlfunc.packaging.layout import MODELS
 from azext_mlfunc.packaging.request import PackageRequest
 
 
@@ -40,21 +41,24 @@ def check(request: PackageRequest) -> Iterator[Finding]:
             )
 
 
-def entries(models: tuple[Path, ...], packed: list[Model]) -> Iterator[Entry]:
-    """Yield the models' files, and append to `packed` what each model was, once its last file was read.
+def entries(models: tuple[Path, ...], packed: list[Model] | None = None) -> Iterator[Entry]:
+    """Yield the models' files.
 
-    The checksum is taken of the very bytes that are read, in the one pass that packs them: the reader must take each
-    entry's chunks before it asks for the next entry.
+    :param packed: is told what each model was, once its last file was read. The checksum is taken of the very bytes
+        that are read, in the one pass that packs them: the reader must take each entry's chunks before it asks for the
+        next entry. Where it is None, no checksum is taken.
     """
     for model in models:
         lines: list[str] = []
         total = 0
         for path, relative in _files(model):
             digest = hashlib.sha256()
-            entry = file_entry(path, f"models/{relative}", digest)
+            entry = file_entry(path, f"{MODELS}/{relative}", digest if packed is not None else None)
             yield entry
             total += entry.size
             lines.append(f"{digest.hexdigest()}  {relative}\n")
+        if packed is None:
+            continue
         sha256 = lines[0][:64] if model.is_file() else hashlib.sha256("".join(lines).encode()).hexdigest()
         packed.append(Model(name=_name(model), files=len(lines), bytes=total, sha256=sha256))
 

@@ -13,6 +13,7 @@ from azext_mlfunc.packaging import entry_script, environment, models, names, sou
 from azext_mlfunc.packaging.builders.base import Builder, Built
 from azext_mlfunc.packaging.context import write_folder
 from azext_mlfunc.packaging.image import Image, Tally
+from azext_mlfunc.packaging.layout import FUNCTION_APP
 from azext_mlfunc.packaging.request import PackageRequest
 from azext_mlfunc.progress import Progress
 
@@ -80,7 +81,7 @@ def write_context(image: Image, folder: Path, progress: Progress) -> dict[str, A
 def _is_replaceable(folder: Path) -> bool:
     if not folder.is_dir():
         return False
-    return (folder / "wwwroot" / FILE_NAME).is_file() or not any(folder.iterdir())
+    return (folder / FUNCTION_APP / FILE_NAME).is_file() or not any(folder.iterdir())
 
 
 def _announce(image: Image, progress: Progress) -> None:

@@ -12,6 +12,7 @@ from azext_mlfunc.findings import Finding
 from azext_mlfunc.manifest import FILE_NAME
 from azext_mlfunc.packaging.context import Entry, file_entry
 from azext_mlfunc.packaging.ignore import IgnoreRules, load_rules
+from azext_mlfunc.packaging.layout import CODE, FUNCTION_APP
 from azext_mlfunc.packaging.request import PackageRequest
 
 # Files that hold secrets by custom: in an image, whoever may pull it may read them.
@@ -35,7 +36,7 @@ _SECRETS = (
     ".git-credentials",
 )
 # What tells a folder that is nobody's source: a virtual environment, a context that --context-only wrote.
-_MARKS_OF_NO_SOURCE = ("pyvenv.cfg", f"wwwroot/{FILE_NAME}")
+_MARKS_OF_NO_SOURCE = ("pyvenv.cfg", f"{FUNCTION_APP}/{FILE_NAME}")
 _NO_SECRETS = (".env.example", ".env.sample", ".env.template", ".env.dist")
 
 
@@ -67,9 +68,9 @@ def entries(packed: Iterable[SourceFile]) -> Iterator[Entry]:
         if file.is_link:
             folder = file.path.parent.resolve()
             target = os.path.relpath(file.path.resolve(), folder)
-            yield Entry(f"app/{file.relative}", target=target.replace(os.sep, "/"))
+            yield Entry(f"{CODE}/{file.relative}", target=target.replace(os.sep, "/"))
         else:
-            yield file_entry(file.path, f"app/{file.relative}")
+            yield file_entry(file.path, f"{CODE}/{file.relative}")
 
 
 def check(request: PackageRequest) -> Iterator[Finding]:

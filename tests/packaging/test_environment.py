@@ -189,7 +189,9 @@ def test_conda_packages_that_pypi_has_are_installed_by_pip(project):
     ]
 
 
-@pytest.mark.parametrize("spec", ["cudatoolkit=11.8", "libgcc", "numpy=2.3=py313_0", "numpy=1.26|2.3", "numpy[build=x]"])
+@pytest.mark.parametrize(
+    "spec", ["cudatoolkit=11.8", "libgcc", "numpy=2.3=py313_0", "numpy=1.26|2.3", "numpy[build=x]"]
+)
 def test_what_only_conda_can_install_gets_a_conda_environment(project, spec):
     text = deps("python=3.13.2", "scipy", f'"{spec}"', "pip:") + "    - joblib\n    - azureml-defaults\n"
     made = environment.load(conda(project, text))

@@ -6,13 +6,13 @@ import json
 import re
 
 import pytest
-from fakes import MemoryBuilder, RecordingProgress
 from helpers import read_all
 
 from azext_mlfunc.manifest import LABEL
 from azext_mlfunc.packaging import package
 from azext_mlfunc.packaging.image import Tally
 from azext_mlfunc.triggers import NAMES, BlobTrigger, make_trigger
+from fakes import MemoryBuilder, RecordingProgress
 
 
 def context(project, **changes):
@@ -74,7 +74,9 @@ def test_the_manifest_is_a_file_and_a_label_and_names_the_models(project):
     [label] = [line for line in instructions(files) if line.startswith(f"LABEL {LABEL}=")]
     assert json.loads(json.loads(label.split("=", 1)[1])) == manifest
     assert manifest["settings"] == dict(tally.manifest.settings)
-    env = dict(re.fullmatch(r'ENV (\w+)="(.*)"', line).groups() for line in instructions(files) if line.startswith("ENV"))
+    env = dict(
+        re.fullmatch(r'ENV (\w+)="(.*)"', line).groups() for line in instructions(files) if line.startswith("ENV")
+    )
     assert env == manifest["settings"]
 
 

@@ -21,7 +21,10 @@ def test_sound_names(project, name, tag, registry):
         for name in ("Package", "a//b", "/a", "a/", "a___b", ".a", "a b", "", "a:b", "x" * 300)
     ]
     + [({"image_tag": tag}, "--image-tag") for tag in ("", "-a", ".a", "a b", "a/b", "a" * 129)]
-    + [({"registry": host}, "--registry") for host in ("https://x.azurecr.io", "x.azurecr.io/team", "a b", "-x", "x:port")],
+    + [
+        ({"registry": host}, "--registry")
+        for host in ("https://x.azurecr.io", "x.azurecr.io/team", "a b", "-x", "x:port")
+    ],
 )
 def test_names_that_a_registry_would_refuse(project, changes, option):
     [finding] = check(project.request(**changes))
