@@ -103,3 +103,7 @@ class NullableDouble(Message):
 
 class NullableTimestamp(Message):
     pass
+
+
+class Timestamp(Message):
+    """protobuf's own type, which the worker otherwise imports from there."""

@@ -7,6 +7,7 @@ on the way out ``status, headers, cookies, body``.
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Any
 
 from . import protos
@@ -50,9 +51,11 @@ def _cookie(message: Any) -> dict[str, Any]:
         nullable = getattr(message, field)
         return None if nullable is None else nullable.value
 
+    expires = content("expires")
     return {
         "name": message.name,
         "value": message.value,
         "same_site": _SAME_SITE.get(message.same_site or 0),
-        **{field: content(field) for field in ("domain", "path", "expires", "secure", "http_only", "max_age")},
+        "expires": expires and datetime.fromtimestamp(expires.seconds, timezone.utc),
+        **{field: content(field) for field in ("domain", "path", "secure", "http_only", "max_age")},
     }

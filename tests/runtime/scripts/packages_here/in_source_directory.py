@@ -1,0 +1,3 @@
+"""A module in the source directory."""
+
+NAME = "in_source_directory"
