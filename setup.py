@@ -24,7 +24,7 @@ setup(
     packages=find_packages(include=["azext_mlfunc", "azext_mlfunc.*"]),
     package_data={"azext_mlfunc": ["azext_metadata.json"]},
     python_requires=">=3.10",
-    install_requires=["docker>=7.1,<8"],
+    install_requires=["docker>=7.1,<8", "python-dxf>=12.1.1,<13"],
     classifiers=[
         "Development Status :: 4 - Beta",
         "Environment :: Console",

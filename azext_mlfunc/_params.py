@@ -35,6 +35,15 @@ def load_arguments(self: Any, _: str) -> None:
             ".gitignore, names what stays out.",
         )
         c.argument("conda_file", path, help="A conda environment file with the packages and the Python version.")
+        c.argument(
+            "lock",
+            path,
+            help="Install exactly what this file lists, with checksums: the environment.lock of a manifest, or what "
+            "pip-compile and uv write.",
+        )
+        c.argument(
+            "no_cache", action="store_true", help="Make the dependencies' layer anew, though it may be in the cache."
+        )
         c.argument("requirements", path, options_list=["--requirements", "-r"], help="A pip requirements file.")
         c.argument("trigger", arg_type=get_enum_type(TRIGGER_NAMES), help="What the function is called by.")
         c.argument(
@@ -44,7 +53,12 @@ def load_arguments(self: Any, _: str) -> None:
         )
         c.argument("image_name", help="The repository's name in the registry.")
         c.argument("image_tag", help="The image's tag. Default: the time as yyyymmddhhmmss, in UTC.")
-        c.argument("build", arg_type=get_enum_type(BUILDERS), help="How the image is made: by a Docker engine.")
+        c.argument(
+            "build",
+            arg_type=get_enum_type(BUILDERS),
+            help="How the image is made: 'direct' puts it together in the registry without an engine, from packages "
+            "that have wheels; 'docker' has a Docker engine build it; 'auto' takes the first that can.",
+        )
         c.argument("build_network", help="The network of the build's RUN steps, as docker build --network takes it.")
         c.argument(
             "context_only", path, help="Write the build context, with its Dockerfile, to this folder and build nothing."

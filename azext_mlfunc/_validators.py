@@ -26,14 +26,7 @@ def default_tag() -> str:
 
 def resolve_registry(cli_ctx: Any, registry: str | None) -> str | None:
     """The login server of what the user gave as --registry, by the suffix of the cloud that `az` is set to."""
-    from azure.cli.core.cloud import CloudSuffixNotSetException
-
     from azext_mlfunc.packaging.names import login_server
+    from azext_mlfunc.registry.acr import acr_suffix
 
-    if registry is None:
-        return None
-    try:
-        suffix = cli_ctx.cloud.suffixes.acr_login_server_endpoint
-    except CloudSuffixNotSetException:
-        return registry
-    return login_server(registry, suffix)
+    return None if registry is None else login_server(registry, acr_suffix(cli_ctx))

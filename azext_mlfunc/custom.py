@@ -19,6 +19,8 @@ def package(
     image_tag: str | None = None,
     build: str = "auto",
     build_network: str | None = None,
+    lock: str | None = None,
+    no_cache: bool = False,
     context_only: str | None = None,
     python_version: str | None = None,
     base_image: str | None = None,
@@ -26,6 +28,7 @@ def package(
 ) -> dict[str, Any]:
     """Package a model and its entry script as the image of a function app. The arguments are those of the
     command; `kwargs` are the options of all triggers (`az` knows catch-all parameters by this name only)."""
+    from azext_mlfunc._client_factory import builders
     from azext_mlfunc._validators import default_tag, resolve_registry
     from azext_mlfunc.packaging import package as packaging
     from azext_mlfunc.packaging.builders import choose_builder
@@ -43,6 +46,7 @@ def package(
         image_tag=image_tag or default_tag(),
         conda_file=Path(conda_file) if conda_file else None,
         requirements=Path(requirements) if requirements else None,
+        lock=Path(lock) if lock else None,
         python_version=python_version,
         base_image=base_image,
         registry=resolve_registry(cmd.cli_ctx, registry),
@@ -51,4 +55,5 @@ def package(
     image = packaging.plan(request)
     if context_only:
         return packaging.write_context(image, Path(context_only), progress)
-    return packaging.package(image, choose_builder(build, image, build_network), progress)
+    ways = builders(cmd.cli_ctx, build_network=build_network, use_cache=not no_cache)
+    return packaging.package(image, choose_builder(build, image, ways, progress), progress)

@@ -34,7 +34,7 @@ class MemoryBuilder:
     def __init__(self) -> None:
         self.context = b""
 
-    def check(self, image: Image) -> None:
+    def check(self, image: Image, progress: Progress) -> None:
         pass
 
     def build(self, image: Image, tally: Tally, progress: Progress) -> Built:

@@ -12,34 +12,16 @@ import json
 import os
 import platform
 import socketserver
-import statistics
-import sys
 import tempfile
 import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import bench_runtime
+from tools import bench_direct, bench_runtime
+from tools.measuring import AZ, GIB, MIB, Command, in_turn, median, row, write_random
 
-AZ = Path(sys.executable).parent / "az"
-GIB = 1 << 30
 CONTEXT_SIZE = 2 * GIB
-MIB = 1 << 20
-Command = Sequence[str | Path]
-
-
-@dataclass(frozen=True)
-class Run:
-    """One finished process.
-
-    :param seconds: from its start to its end.
-    :param peak: the most memory it held at once, in bytes.
-    """
-
-    seconds: float
-    peak: int
 
 
 def main() -> None:
@@ -48,6 +30,7 @@ def main() -> None:
     bench_start()
     bench_context()
     bench_runtime.main()
+    bench_direct.main()
 
 
 def bench_start() -> None:
@@ -82,59 +65,6 @@ def bench_context() -> None:
     row("an idle az (az version)", idle_runs, with_peak=True)
     over = max(run.peak for run in package_runs) - max(run.peak for run in idle_runs)
     print(f"  {'peak memory over an idle az':<42}{over / MIB:8.0f} MiB (goal: below 150)\n")
-
-
-def in_turn(
-    commands: Sequence[Command], times: int, environment: dict[str, str] | None = None
-) -> list[list[Run]]:
-    """Run each command `times` times, one after the other and again, after one round that is not counted."""
-    runs: list[list[Run]] = [[] for _ in commands]
-    for turn in range(times + 1):
-        for command, own in zip(commands, runs, strict=True):
-            run = measure(command, environment or {})
-            if turn:
-                own.append(run)
-    return runs
-
-
-def measure(command: Command, environment: dict[str, str]) -> Run:
-    """Run a command to its end; its output is thrown away.
-
-    :raises RuntimeError: it failed.
-    """
-    arguments = [os.fspath(word) for word in command]
-    start = time.perf_counter()
-    pid = os.posix_spawnp(
-        arguments[0],
-        arguments,
-        {**os.environ, **environment},
-        file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)],
-    )
-    _, status, usage = os.wait4(pid, 0)
-    seconds = time.perf_counter() - start
-    if status:
-        raise RuntimeError(f"{' '.join(arguments)} ended with status {os.waitstatus_to_exitcode(status)}")
-    return Run(seconds, usage.ru_maxrss * 1024)
-
-
-def median(runs: Sequence[Run]) -> float:
-    """The median time, in seconds."""
-    return statistics.median(run.seconds for run in runs)
-
-
-def row(name: str, runs: Sequence[Run], with_peak: bool = False) -> None:
-    """Print one line of a table."""
-    low, high = min(run.seconds for run in runs), max(run.seconds for run in runs)
-    peak = f"   peak {max(run.peak for run in runs) / MIB:6.0f} MiB" if with_peak else ""
-    print(f"  {name:<42}{median(runs):8.2f} s  ({low:.2f} to {high:.2f}){peak}")
-
-
-def write_random(path: Path, size: int) -> None:
-    """Write a file of `size` random bytes, as trained weights are hardly compressible."""
-    path.parent.mkdir()
-    with path.open("wb") as file:
-        for _ in range(size // (16 * MIB)):
-            file.write(os.urandom(16 * MIB))
 
 
 @dataclass

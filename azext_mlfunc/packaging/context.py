@@ -16,7 +16,8 @@ from typing import Protocol
 CHUNK = 1 << 20
 """How much of a file is held in memory at once, in bytes."""
 # ZIP files know no earlier time: code in the image that zips its own folder would fail on 1970.
-_TIME = 315532800  # 1980-01-01T00:00:00Z
+TIME = 315532800  # 1980-01-01T00:00:00Z
+"""When everything that is packed was changed last, in seconds since 1970."""
 
 
 class Hash(Protocol):
@@ -92,7 +93,7 @@ def tar_stream(entries: Iterable[Entry], top: str = "") -> Iterator[bytes]:
     """
     for entry in with_folders(entries, top):
         header = tarfile.TarInfo(entry.path)
-        header.mtime = _TIME
+        header.mtime = TIME
         header.mode = _mode(entry)
         if entry.target is not None:
             header.type, header.linkname = tarfile.SYMTYPE, entry.target

@@ -58,12 +58,13 @@ def dockerfile(base: str, environment: Environment, env: Mapping[str, str], labe
 
 
 def _install(environment: Environment) -> list[str]:
-    if not environment.content:
+    if not environment.text:
         return []
     file = f"/opt/mlfunc/{environment.file_name}"
     copy = f"COPY {environment.file_name} {file}"
     if environment.kind == "pip":
-        return [copy, f"RUN python -m pip install --no-cache-dir --target={SITE_PACKAGES} -r {file}"]
+        locked = "--no-deps --require-hashes " if environment.lock is not None else ""
+        return [copy, f"RUN python -m pip install --no-cache-dir {locked}--target={SITE_PACKAGES} -r {file}"]
     return [
         f"COPY --from={_MICROMAMBA} /bin/micromamba /usr/local/bin/micromamba",
         copy,

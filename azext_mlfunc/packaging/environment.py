@@ -7,6 +7,7 @@ the image gets a conda environment of its own Python minor version, which the Fu
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,7 @@ class Environment:
     :param python_version: `3.X`.
     :param kind: who installs: pip, or conda (micromamba).
     :param content: the text of the image's requirements or environment file; '' where there is nothing to install.
+    :param lock: the text of the lock file to install from instead of `content`, or None.
     :param left_out: packages that were asked for and that the image does without.
     :param only_conda: the lines of packages that pip cannot install.
     :param notes: what the user should know of all this, a line each.
@@ -38,9 +40,15 @@ class Environment:
     python_version: str
     kind: Literal["pip", "conda"] = "pip"
     content: str = ""
+    lock: str | None = None
     left_out: tuple[str, ...] = ()
     only_conda: tuple[requirements.Line, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """What the installer is given: the lock where there is one."""
+        return self.content if self.lock is None else self.lock
 
     @property
     def file_name(self) -> str:
@@ -66,6 +74,7 @@ class _Draft:
     findings: list[Finding] = field(default_factory=list)
     lines: list[requirements.Line] = field(default_factory=list)
     conda_file: conda.CondaFile | None = None
+    lock: str | None = None
     python_version: str = DEFAULT_PYTHON
 
     def read(self) -> _Draft:
@@ -82,6 +91,8 @@ class _Draft:
         for path in filter(None, (request.conda_file, request.requirements)):
             self._read_file(path)
         self.findings += requirements.check(self.lines)
+        if request.lock:
+            self._read_lock(request.lock)
         self._choose_python()
         return self
 
@@ -96,7 +107,7 @@ class _Draft:
         for_pip, for_conda = conda.as_pip(self.conda_file) if self.conda_file else ([], [])
         if not for_conda:
             content = "".join(f"{line}\n" for line in [line.text for line in for_pip] + kept)
-            return Environment(self.python_version, "pip", content, tuple(left_out), notes=tuple(notes))
+            return Environment(self.python_version, "pip", content, self.lock, tuple(left_out), notes=tuple(notes))
         assert self.conda_file is not None
         notes.append(
             "The image gets a conda environment, because pip cannot install "
@@ -104,7 +115,7 @@ class _Draft:
             + "."
         )
         content = _conda_text(self.conda_file, self.python_version, kept)
-        return Environment(self.python_version, "conda", content, tuple(left_out), tuple(for_conda), tuple(notes))
+        return Environment(self.python_version, "conda", content, None, tuple(left_out), tuple(for_conda), tuple(notes))
 
     def _read_file(self, path: Path) -> None:
         is_conda = path == self.request.conda_file
@@ -121,6 +132,26 @@ class _Draft:
                 self.lines += requirements.read(path)
         except (OSError, ValueError) as problem:
             self.findings.append(Finding(path, f"it cannot be read: {problem}", "a text file", f"check {option}"))
+
+    def _read_lock(self, path: Path) -> None:
+        try:
+            locked = requirements.read(path)
+        except (OSError, ValueError) as problem:
+            self.findings.append(Finding(path, f"it cannot be read: {problem}", "a text file", "check --lock"))
+            return
+        self.findings += requirements.check(locked)
+        for line in locked:
+            if line.name and not re.search(r"==\S+\s.*--hash=sha256:", line.text):
+                self.findings.append(
+                    Finding(
+                        path,
+                        f"'{line.text}' is not locked",
+                        "lines such as numpy==2.3.4 --hash=sha256:…",
+                        "take the environment.lock of the manifest of an image that was built with --build direct",
+                        line.number,
+                    )
+                )
+        self.lock = "".join(f"{line.text}\n" for line in locked)
 
     def _choose_python(self) -> None:
         given = self.request.python_version

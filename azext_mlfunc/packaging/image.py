@@ -66,8 +66,8 @@ class Image:
         yield Entry(CODE)
         yield from tally.count("source", self.code())
         yield from tally.count("functionApp", self.function_app(manifest))
-        if self.environment.content:
-            yield text_entry(self.environment.file_name, self.environment.content)
+        if self.environment.text:
+            yield text_entry(self.environment.file_name, self.environment.text)
         yield text_entry("Dockerfile", dockerfile(self.base, self.environment, manifest.settings, manifest.labels()))
 
     def models(self, packed: list[Model] | None = None) -> Iterator[Entry]:

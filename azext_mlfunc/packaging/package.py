@@ -99,4 +99,5 @@ def _result(image: Image, tally: Tally, built: Built) -> dict[str, Any]:
         "pythonVersion": image.environment.python_version,
         "size": built.size,
         "files": tally.files,
+        "lock": tally.manifest.environment.get("lock", []),
     }

@@ -20,6 +20,7 @@ class PackageRequest:
     :param image_tag: the tag.
     :param conda_file: a conda environment file, or None.
     :param requirements: a pip requirements file, or None.
+    :param lock: a lock file to install from, or None.
     :param python_version: `3.X` where the user chose one.
     :param base_image: the image to build on where the user chose one.
     :param registry: the registry's login server (`host` or `host:port`), or None to keep the image local.
@@ -33,6 +34,7 @@ class PackageRequest:
     image_tag: str
     conda_file: Path | None = None
     requirements: Path | None = None
+    lock: Path | None = None
     python_version: str | None = None
     base_image: str | None = None
     registry: str | None = None

@@ -6,11 +6,15 @@ skipped and says so; with MLFUNC_REQUIRE_ENGINE=1, as in CI, it fails instead.
 
 from __future__ import annotations
 
+import base64
+import json
 import os
+import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 import docker
@@ -18,10 +22,19 @@ import pytest
 import requests
 from docker.errors import DockerException, ImageNotFound
 from docker.models.containers import Container
+from helpers import Answer, az
 
 from local_azure import base_image as stand_in
 
 START_IT = 'as root on Debian, `eval "$(.ci/engine start DIR)"` starts what is needed'
+
+
+MODEL = "model/diabetes.pkl"
+BUILD_DOCKER = ("--build", "docker", "--build-network", "host")
+MANIFESTS = (
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+)
 
 
 @dataclass(frozen=True)
@@ -102,6 +115,75 @@ def base_image(engine: docker.DockerClient) -> str:
     except ImageNotFound:
         _unavailable(f"the engine has no image {stand_in.NAME}: {START_IT}")
     return stand_in.NAME
+
+
+@pytest.fixture(scope="session")
+def pushed_base(engine: docker.DockerClient, registry: Registry, base_image: str) -> str:
+    """The stand-in base image as the test registry has it: what `mcr.microsoft.com` has of the real one."""
+    repository = f"{registry.host}/azure-functions/python"
+    tag = base_image.rpartition(":")[2]
+    engine.images.get(base_image).tag(repository, tag)
+    said = list(engine.images.push(repository, tag, auth_config=registry.credentials, stream=True, decode=True))
+    assert not [line for line in said if "error" in line], said
+    return f"{repository}:{tag}"
+
+
+@pytest.fixture
+def docker_config(tmp_path: Path, registry: Registry) -> Path:
+    """Docker's own configuration with a login for the registry."""
+    folder = tmp_path / "docker-config"
+    folder.mkdir()
+    login = base64.b64encode(f"{registry.user}:{registry.password}".encode()).decode()
+    (folder / "config.json").write_text(json.dumps({"auths": {registry.host: {"auth": login}}}))
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path, trained_example: Path) -> Path:
+    return Path(shutil.copytree(trained_example, tmp_path / "diabetes"))
+
+
+class Packager:
+    """Calls `az ml-func package` for the example.
+
+    :param way: the options that choose the builder and its base.
+    """
+
+    def __init__(self, project: Path, registry: Registry, docker_config: Path, way: tuple[str, ...]) -> None:
+        self.project, self.registry, self.docker_config, self.way = project, registry, docker_config, way
+        self.environment: dict[str, str] = {}
+
+    def __call__(self, *options: str) -> Answer:
+        return az(
+            *("ml-func", "package", "--model", MODEL, "--entry-script", "score.py", "--conda-file", "environment.yml"),
+            *("--registry", self.registry.host, *self.way, *options),
+            cwd=self.project,
+            env={"DOCKER_CONFIG": str(self.docker_config), **self.environment},
+        )
+
+    def layers(self, location: str) -> list[dict[str, object]]:
+        """The layers of a pushed image, as the registry has them."""
+        repository, _, digest = location.removeprefix(self.registry.host + "/").partition("@")
+        manifest = requests.get(
+            f"http://{self.registry.host}/v2/{repository}/manifests/{digest}",
+            headers={"Accept": ", ".join(MANIFESTS)},
+            auth=(self.registry.user, self.registry.password),
+            timeout=30,
+        )
+        assert manifest.status_code == 200, manifest.text
+        return list(manifest.json()["layers"])
+
+
+@pytest.fixture
+def package(project: Path, registry: Registry, docker_config: Path) -> Packager:
+    """Packages with the Docker engine."""
+    return Packager(project, registry, docker_config, BUILD_DOCKER)
+
+
+@pytest.fixture
+def direct(project: Path, registry: Registry, docker_config: Path, pushed_base: str) -> Packager:
+    """Packages without the engine, on the stand-in base as the registry has it."""
+    return Packager(project, registry, docker_config, ("--build", "direct", "--base-image", pushed_base))
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -14,64 +14,30 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.servicebus import ServiceBusClient, ServiceBusMessage
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueClient
-from helpers import DIABETES, ROOT, Answer, az
+from docker.errors import ImageNotFound
+from helpers import DIABETES, ROOT, az
 
 from azext_mlfunc.manifest import LABEL
 from local_azure.azurite import Azurite
 from local_azure.service_bus import ServiceBus
 from local_azure.waiting import wait_for
 
-from .conftest import Registry, RunContainer
+from .conftest import BUILD_DOCKER, MODEL, Packager, Registry, RunContainer
 
 pytestmark = pytest.mark.usefixtures("base_image")
-MODEL = "model/diabetes.pkl"
 
 
-@pytest.fixture
-def project(tmp_path: Path, trained_example: Path) -> Path:
-    return Path(shutil.copytree(trained_example, tmp_path / "diabetes"))
+@pytest.fixture(params=["docker", "direct"])
+def either(request: pytest.FixtureRequest) -> Packager:
+    """Packages in one way and the other."""
+    way: Packager = request.getfixturevalue({"docker": "package", "direct": "direct"}[request.param])
+    return way
 
 
-@pytest.fixture
-def docker_config(tmp_path: Path, registry: Registry) -> Path:
-    """Docker's own configuration with a login for the registry."""
-    folder = tmp_path / "docker-config"
-    folder.mkdir()
-    login = base64.b64encode(f"{registry.user}:{registry.password}".encode()).decode()
-    (folder / "config.json").write_text(json.dumps({"auths": {registry.host: {"auth": login}}}))
-    return folder
-
-
-class Packager:
-    """Calls `az ml-func package` for the example."""
-
-    def __init__(self, project: Path, registry: Registry, docker_config: Path) -> None:
-        self.project, self.registry, self.docker_config = project, registry, docker_config
-
-    def __call__(self, *options: str) -> Answer:
-        return az(
-            *("ml-func", "package", "--model", MODEL, "--entry-script", "score.py", "--conda-file", "environment.yml"),
-            *("--registry", self.registry.host, "--build-network", "host", *options),
-            cwd=self.project,
-            env={"DOCKER_CONFIG": str(self.docker_config)},
-        )
-
-    def layers(self, location: str) -> list[dict[str, object]]:
-        """The layers of a pushed image, as the registry has them."""
-        repository, _, digest = location.removeprefix(self.registry.host + "/").partition("@")
-        manifest = requests.get(
-            f"http://{self.registry.host}/v2/{repository}/manifests/{digest}",
-            headers={"Accept": "application/vnd.docker.distribution.manifest.v2+json"},
-            auth=(self.registry.user, self.registry.password),
-            timeout=30,
-        )
-        assert manifest.status_code == 200, manifest.text
-        return list(manifest.json()["layers"])
-
-
-@pytest.fixture
-def package(project: Path, registry: Registry, docker_config: Path) -> Packager:
-    return Packager(project, registry, docker_config)
+def forget(engine, tag: str) -> None:
+    """Remove an image that may have been built here, so that it has to be pulled."""
+    with contextlib.suppress(ImageNotFound):
+        engine.images.remove(tag, force=True)
 
 
 def pull(engine, registry: Registry, location: str):
@@ -80,12 +46,12 @@ def pull(engine, registry: Registry, location: str):
 
 
 def test_the_pushed_image_scores_over_http_and_carries_the_manifest(
-    engine, registry, package, predictions, run_container: RunContainer
+    engine, registry, either, predictions, run_container: RunContainer
 ):
-    result = package("--image-name", "team/http", "--auth-level", "anonymous").result
+    result = either("--image-name", "team/http", "--auth-level", "anonymous").result
     assert result["location"] == f"{registry.host}/team/http@{result['digest']}"
     assert re.fullmatch(rf"{registry.host}/team/http:\d{{14}}", result["tag"])
-    engine.images.remove(result["tag"], force=True)
+    forget(engine, result["tag"])
     image = pull(engine, registry, result["location"])
     assert image.attrs["Architecture"] == "amd64" and image.attrs["Os"] == "linux"
     manifest = json.loads(image.labels[LABEL])
@@ -102,9 +68,9 @@ def test_the_pushed_image_scores_over_http_and_carries_the_manifest(
 
 
 def test_the_pushed_image_scores_blobs_and_moves_what_fails_to_the_poison_queue(
-    engine, registry, package, predictions, run_container: RunContainer, tmp_path: Path
+    engine, registry, either, predictions, run_container: RunContainer, tmp_path: Path
 ):
-    result = package("--trigger", "blob", "--output-path", "output/{blobname}_out.json").result
+    result = either("--trigger", "blob", "--output-path", "output/{blobname}_out.json").result
     pull(engine, registry, result["location"])
     with Azurite(ROOT / ".venv" / "azurite", tmp_path / "azurite") as azurite:
         connection = azurite.connection_string()
@@ -134,9 +100,9 @@ def received(queue: QueueClient) -> str | None:
 
 
 def test_the_pushed_image_scores_messages_and_dead_letters_what_fails(
-    engine, registry, package, predictions, run_container: RunContainer
+    engine, registry, either, predictions, run_container: RunContainer
 ):
-    result = package("--trigger", "service-bus-queue").result
+    result = either("--trigger", "service-bus-queue").result
     pull(engine, registry, result["location"])
     with ServiceBus() as service_bus:
         service_bus.add_queue("inqueue", max_delivery=3)
@@ -199,7 +165,7 @@ def test_a_failing_build_shows_what_pip_said_and_pushes_nothing(project, package
 def test_only_show_errors_is_silent_and_without_a_registry_the_image_stays_here(engine, project, package):
     answer = az(
         *("ml-func", "package", "--model", MODEL, "--entry-script", "score.py", "--conda-file", "environment.yml"),
-        *("--build-network", "host", "--image-name", "local", "--image-tag", "v1", "--only-show-errors"),
+        *(*BUILD_DOCKER, "--image-name", "local", "--image-tag", "v1", "--only-show-errors"),
         cwd=project,
     )
     assert answer.stderr == ""

@@ -115,6 +115,7 @@ def test_the_result_names_the_image_and_counts_what_was_packed(project):
         "pythonVersion": "3.13",
         "size": len(builder.context),
         "files": result["files"],
+        "lock": [],
     }
     assert result["files"]["models"] == {"count": 1, "bytes": 7}
     assert result["files"]["source"]["count"] == 1

@@ -168,6 +168,9 @@ Answers = dict[str, Response]
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory, runtime_folder: Path) -> Path:
     """An app without a manifest: as with Azure ML's server, the environment alone says what is served."""
+    needed = "azureml_inference_server_http, azure_functions_runtime_v1, numpy, pandas"
+    found = subprocess.run([worker_python(), "-c", f"import {needed}"], capture_output=True, text=True)
+    assert found.returncode == 0, f"MLFUNC_WORKER_PYTHON must name a Python that has {needed}:\n{found.stderr}"
     folder = tmp_path_factory.mktemp("differential")
     lay_out(folder, runtime_folder, "http")
     return folder

@@ -30,8 +30,8 @@ class Builder(Protocol):
 
     name: ClassVar[str]
 
-    def check(self, image: Image) -> None:
-        """Raise if the image cannot be built this way: nothing has been done by then.
+    def check(self, image: Image, progress: Progress) -> None:
+        """Raise if the image cannot be built this way: nothing has been built or pushed by then.
 
         :raises azure.cli.core.azclierror.AzCLIError: what stands in the way, and the way out.
         """

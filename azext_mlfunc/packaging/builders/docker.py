@@ -33,7 +33,7 @@ class DockerBuilder:
     def __init__(self, network: str | None = None) -> None:
         self._network = network
 
-    def check(self, image: Image) -> None:
+    def check(self, image: Image, progress: Progress) -> None:
         _connect().close()
 
     def build(self, image: Image, tally: Tally, progress: Progress) -> Built:

@@ -1,0 +1,39 @@
+"""Where dependencies are wired together: clients and builders, from what `az` knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from azext_mlfunc.packaging.builders.base import Builder
+
+
+def builders(cli_ctx: Any, build_network: str | None, use_cache: bool) -> tuple[Builder, ...]:
+    """One builder of each kind, in the order of `BUILDERS`.
+
+    :param build_network: see `DockerBuilder`.
+    :param use_cache: see `DirectBuilder`.
+    """
+    from azext_mlfunc.packaging.builders.direct import DirectBuilder
+    from azext_mlfunc.packaging.builders.docker import DockerBuilder
+    from azext_mlfunc.packaging.dependencies import DEFAULT_LIMIT, LayerCache
+    from azext_mlfunc.registry.acr import acr_suffix
+    from azext_mlfunc.registry.client import Registry
+    from azext_mlfunc.registry.credentials import credential_sources
+    from azext_mlfunc.registry.importing import AcrImport
+
+    credentials = credential_sources(cli_ctx)
+
+    def open_registry(host: str, repository: str) -> Registry:
+        return Registry(host, repository, credentials)
+
+    limit = cli_ctx.config.getint("ml_func", "cache_gib", DEFAULT_LIMIT >> 30) << 30
+    cache = LayerCache(Path(cli_ctx.config.config_dir) / "ml-func" / "cache", limit)
+    importer = AcrImport(acr_suffix(cli_ctx), open_registry, lambda: _registries(cli_ctx))
+    return DirectBuilder(open_registry, cache, use_cache, importer), DockerBuilder(build_network)
+
+
+def _registries(cli_ctx: Any) -> Any:
+    from azure.cli.command_modules.acr._client_factory import cf_acr_registries
+
+    return cf_acr_registries(cli_ctx)
