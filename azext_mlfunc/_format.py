@@ -14,6 +14,7 @@ def transform_package(result: dict[str, Any]) -> OrderedDict[str, Any]:
     row["Python"] = result["pythonVersion"]
     row["Files"] = sum(part["count"] for part in files.values())
     row["Bytes"] = sum(part["bytes"] for part in files.values())
-    row["Tag"] = result["tag"]
+    if result["tag"]:
+        row["Tag"] = result["tag"]
     row["Location"] = result["location"]
     return row

@@ -23,6 +23,7 @@ def load_arguments(self: Any, _: str) -> None:
             "model",
             path,
             nargs="+",
+            action="extend",
             options_list=["--model", "-m"],
             validator=validate_package,
             help="Model files or folders. Each lies in AZUREML_MODEL_DIR under its own name.",
@@ -31,8 +32,8 @@ def load_arguments(self: Any, _: str) -> None:
         c.argument(
             "source_directory",
             path,
-            help="The folder that is packed as the app's code. Default: the entry script's own. Its .amlignore, else "
-            ".gitignore, names what stays out.",
+            help="The folder that is packed, whole, as the app's code. Default: the entry script's own. Its "
+            ".amlignore, else .gitignore, names what stays out.",
         )
         c.argument("conda_file", path, help="A conda environment file with the packages and the Python version.")
         c.argument(
@@ -61,7 +62,10 @@ def load_arguments(self: Any, _: str) -> None:
         )
         c.argument("build_network", help="The network of the build's RUN steps, as docker build --network takes it.")
         c.argument(
-            "context_only", path, help="Write the build context, with its Dockerfile, to this folder and build nothing."
+            "context_only",
+            path,
+            help="Write the build context, with its Dockerfile, to this folder and build nothing. A former context "
+            "there is replaced.",
         )
         c.argument(
             "python_version",

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 
 def validate_package(namespace: Any) -> None:
-    """Refuse options of `package` that exclude each other.
+    """Refuse empty values, which a pipeline makes of an unset variable, and options that exclude each other.
 
+    :raises azure.cli.core.azclierror.InvalidArgumentValueError: an option is empty.
     :raises azure.cli.core.azclierror.MutuallyExclusiveArgumentError: --context-only with an option of a build.
     """
-    from azure.cli.core.azclierror import MutuallyExclusiveArgumentError
+    from azure.cli.core.azclierror import InvalidArgumentValueError, MutuallyExclusiveArgumentError
 
+    values = {name: value for name, value in vars(namespace).items() if not name.startswith("_")}
+    empty = [name for name, value in values.items() if value == "" or (isinstance(value, list) and "" in value)]
+    if empty:
+        flags = ", ".join("--" + name.replace("_", "-") for name in sorted(empty))
+        raise InvalidArgumentValueError(f"{flags}: empty.", "Leave the option out, or give it a value.")
     if namespace.context_only and namespace.registry:
         raise MutuallyExclusiveArgumentError(
             "--context-only builds and pushes nothing, and --registry names where to push.", "Leave out one of them."
@@ -22,6 +30,13 @@ def validate_package(namespace: Any) -> None:
 def default_tag() -> str:
     """The time now, as azureml-contrib-functions tagged its images: `yyyymmddhhmmss`, in UTC."""
     return datetime.now(timezone.utc).strftime("%Y%m%d%H%M%S")
+
+
+def find_script(entry_script: str, source_directory: str | None) -> Path:
+    """The entry script: a path from here, or else from the source directory, as Azure ML's own files have it."""
+    script = Path(entry_script)
+    within = Path(source_directory or "") / script
+    return within if not os.path.exists(script) and os.path.exists(within) else script
 
 
 def resolve_registry(cli_ctx: Any, registry: str | None) -> str | None:

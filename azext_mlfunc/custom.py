@@ -29,14 +29,14 @@ def package(
     """Package a model and its entry script as the image of a function app. The arguments are those of the
     command; `kwargs` are the options of all triggers (`az` knows catch-all parameters by this name only)."""
     from azext_mlfunc._client_factory import builders
-    from azext_mlfunc._validators import default_tag, resolve_registry
+    from azext_mlfunc._validators import default_tag, find_script, resolve_registry
     from azext_mlfunc.packaging import package as packaging
     from azext_mlfunc.packaging.builders import choose_builder
     from azext_mlfunc.packaging.request import PackageRequest
     from azext_mlfunc.progress import AzProgress
     from azext_mlfunc.triggers import make_trigger
 
-    script = Path(entry_script)
+    script = find_script(entry_script, source_directory)
     request = PackageRequest(
         models=tuple(Path(path) for path in model),
         entry_script=script,

@@ -32,7 +32,7 @@ class AzProgress:
         self._cli_ctx = cli_ctx
         self._controller: Any = None
         hidden = cli_ctx.only_show_errors or cli_ctx.config.getboolean("core", "disable_progress_bar", False)
-        self._is_live = sys.stderr.isatty() and not hidden
+        self._is_live = sys.stderr is not None and sys.stderr.isatty() and not hidden
 
     def step(self, message: str) -> None:
         self.done()

@@ -16,6 +16,12 @@ from azext_mlfunc.packaging.context import Entry
 ROOT = Path(__file__).parents[1]
 AZ = Path(sys.executable).parent / "az"
 DIABETES = ROOT / "examples" / "diabetes"
+OWN = {
+    "AZURE_CONFIG_DIR": str(ROOT / ".venv" / "azure-config"),
+    "AZURE_EXTENSION_DIR": str(ROOT / ".venv" / "azure-extensions"),
+    "AZURE_CORE_COLLECT_TELEMETRY": "false",
+}
+"""What keeps the tests' `az` apart from the user's own."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +41,8 @@ class Answer:
 
 def az(*arguments: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Answer:
     """Call the unmodified `az` with the extension as its wheel installed it, apart from the user's own `az`."""
-    own = {
-        "AZURE_CONFIG_DIR": str(ROOT / ".venv" / "azure-config"),
-        "AZURE_EXTENSION_DIR": str(ROOT / ".venv" / "azure-extensions"),
-        "AZURE_CORE_COLLECT_TELEMETRY": "false",
-    }
     call = subprocess.run(
-        [AZ, *arguments], cwd=cwd, env={**os.environ, **own, **(env or {})}, capture_output=True, text=True
+        [AZ, *arguments], cwd=cwd, env={**os.environ, **OWN, **(env or {})}, capture_output=True, text=True
     )
     return Answer(call.returncode, call.stdout, call.stderr)
 

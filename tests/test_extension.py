@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from helpers import ROOT, az
+from helpers import AZ, OWN, ROOT, az
 
 WHEEL = next((ROOT / ".venv" / "wheel").glob("ml_func-*.whl"))
 
@@ -87,7 +89,7 @@ def test_a_context_is_written_and_the_result_is_an_object_on_stdout(project):
 def test_the_table_has_one_row(project):
     common = ("ml-func", "package", "-m", "model.pkl", "--entry-script", "score.py", "--context-only")
     rows = az(*common, "c", "-o", "table", cwd=project).stdout.splitlines()
-    assert rows[0].split() == ["Trigger", "Python", "Files", "Bytes", "Tag", "Location"]
+    assert rows[0].split() == ["Trigger", "Python", "Files", "Bytes", "Location"]
     assert rows[2].split()[:2] == ["http", "3.13"]
 
 
@@ -159,3 +161,63 @@ def test_without_an_engine_the_error_names_the_ways_out(project):
     assert answer.code == 1
     assert "direct: Without an engine an image goes straight to a registry" in answer.stderr
     assert "No Docker engine answers" in answer.stderr and "--context-only" in answer.stderr
+
+
+def test_models_may_be_named_one_by_one(project):
+    (project / "other.pkl").write_text("another")
+    common = ("ml-func", "package", "--entry-script", "score.py", "--context-only", "c")
+    answer = az(*common, "--model", "model.pkl", "--model", "other.pkl", cwd=project)
+    assert answer.result["files"]["models"]["count"] == 2
+
+
+@pytest.mark.parametrize("option", ["--model", "--conda-file", "--context-only", "--registry", "--input-path"])
+def test_an_empty_value_is_refused(project, option):
+    answer = az("ml-func", "package", "-m", "model.pkl", "--entry-script", "score.py", option, "", cwd=project)
+    assert answer.code != 0 and f"{option}: empty" in answer.stderr
+
+
+def test_the_script_may_be_named_from_the_source_directory(project):
+    (project / "src").mkdir()
+    (project / "score.py").rename(project / "src" / "score.py")
+    common = ("ml-func", "package", "-m", "model.pkl", "--source-directory", "src", "--context-only", "c")
+    assert az(*common, "--entry-script", "score.py", cwd=project).code == 0
+
+
+def test_two_runs_into_one_folder_leave_a_whole_context(project):
+    for name in ("a", "b"):
+        (project / name / "model").mkdir(parents=True)
+        for number in range(300):
+            (project / name / "model" / f"{number}").write_text(name)
+    common = ("ml-func", "package", "--entry-script", "score.py", "--context-only", "c", "--model")
+    with ThreadPoolExecutor() as pool:
+        answers = list(pool.map(lambda name: az(*common, f"{name}/model", cwd=project), ("a", "b")))
+    assert [answer.code for answer in answers] == [0, 0], answers
+    packed = [path.read_text() for path in (project / "c" / "models" / "model").iterdir()]
+    assert len(packed) == 300 and len(set(packed)) == 1
+    assert not list(project.glob(".c-*"))
+
+
+def test_a_context_in_a_model_is_refused(project):
+    (project / "model").mkdir()
+    (project / "model" / "w").write_text("w")
+    common = ("ml-func", "package", "-m", "model", "--entry-script", "score.py", "--context-only")
+    answer = az(*common, "model/context", cwd=project)
+    assert answer.code == 1 and "lies in the model" in answer.stderr
+
+
+def test_a_termination_leaves_nothing_behind(project):
+    (project / "big").mkdir()
+    with (project / "big" / "weights").open("wb") as weights:
+        weights.truncate(1 << 33)
+    command = [AZ, "ml-func", "package", "-m", "big", "--entry-script", "score.py", "--context-only", "c"]
+    with subprocess.Popen(command, cwd=project, env={**os.environ, **OWN}, stderr=subprocess.DEVNULL) as process:
+        while not list(project.glob(".c-*/new/models/big/weights")):
+            assert process.poll() is None
+        process.terminate()
+    assert process.returncode == 143
+    assert not list(project.glob(".c-*")) and not (project / "c").exists()
+
+
+def test_a_closed_stderr_is_no_reason_to_fail(project):
+    command = f"'{AZ}' ml-func package -m model.pkl --entry-script score.py --context-only c 2>&-"
+    assert subprocess.run(command, shell=True, cwd=project, env={**os.environ, **OWN}).returncode == 0

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from azext_mlfunc.findings import Finding
-from azext_mlfunc.packaging.requirements import Line
+from azext_mlfunc.packaging.requirements import SERVER_PACKAGES, WORKER_PACKAGES, Line
 
 # Conda packages whose namesake on PyPI is the same software with wheels for Linux; with another name where it differs.
 PYPI_NAMES: dict[str, str] = {
@@ -83,7 +83,11 @@ def read(path: Path) -> CondaFile | Finding:
         )
     if not isinstance(root, yaml.MappingNode):
         return wrong("it holds no mapping")
-    fields = {key.value: value for key, value in root.value}
+    keys = [key.value for key, _ in root.value if isinstance(key, yaml.ScalarNode)]
+    repeated = next((key for key in keys if keys.count(key) > 1), None)
+    if repeated:
+        return wrong(f"'{repeated}' stands there more than once", root.start_mark.line + 1)
+    fields = {key.value: value for key, value in root.value if isinstance(key, yaml.ScalarNode)}
     listed = fields.get("dependencies")
     if not isinstance(listed, yaml.SequenceNode):
         return wrong("it has no list of dependencies", root.start_mark.line + 1)
@@ -91,15 +95,18 @@ def read(path: Path) -> CondaFile | Finding:
     pip: list[Line] = []
     for node in listed.value:
         number = node.start_mark.line + 1
-        if isinstance(node, yaml.ScalarNode) and node.value:
+        if isinstance(node, yaml.ScalarNode) and _is_text(node):
             dependencies.append(Line(node.value, path, number))
             continue
         section = _pip_section(node)
         if section is None:
-            return wrong("a dependency that is neither a package nor a pip section", number)
+            return wrong(
+                "a dependency that is neither a package, such as python=3.13, nor a pip section of packages", number
+            )
         pip += [Line(str(item.value), path, item.start_mark.line + 1) for item in section]
     channels = fields.get("channels")
-    names = [node.value for node in channels.value] if isinstance(channels, yaml.SequenceNode) else []
+    listed_channels = channels.value if isinstance(channels, yaml.SequenceNode) else [channels]
+    names = [node.value for node in listed_channels if isinstance(node, yaml.ScalarNode)]
     return CondaFile(path, tuple(names), tuple(dependencies), tuple(pip))
 
 
@@ -114,15 +121,17 @@ def version(line: Line) -> str | None:
     match = _SPEC.fullmatch(line.text.strip())
     if not match:
         return None
-    wanted = match["version"].strip()
-    if not wanted:
+    wanted = re.sub(r"\s*([=<>!~,]+)\s*", r"\1", match["version"].strip())
+    if wanted in ("", "*", "=*", "==*"):
         return ""
+    if match["name"].lower() == "python":
+        wanted = re.sub(r"^(=?=?[^=<>!~]+)=[^=]+$", r"\1", wanted)  # a build string is one Python's, not the image's
     if re.fullmatch(r"=[^=<>!~|\s*]+(\.\*)?", wanted):  # 'numpy=1.26': any 1.26.x
         return f"=={wanted[1:].removesuffix('.*')}.*"
     if re.fullmatch(r"[0-9][^=<>!~|\s]*", wanted):  # 'numpy 1.26.4'
         return f"=={wanted}"
-    if re.fullmatch(r"\s*(==|>=|<=|!=|~=|>|<)\s*[^=<>!~|\s]+(\s*,\s*(==|>=|<=|!=|~=|>|<)\s*[^=<>!~|\s]+)*", wanted):
-        return wanted.replace(" ", "")
+    if re.fullmatch(r"(==|>=|<=|!=|~=|>|<)[^=<>!~|,]+(,(==|>=|<=|!=|~=|>|<)[^=<>!~|,]+)*", wanted):
+        return wanted
     return None
 
 
@@ -138,11 +147,16 @@ def as_pip(conda: CondaFile) -> tuple[list[Line], list[Line]]:
         if name == "python" or name in _OF_THE_IMAGE:
             continue
         wanted = version(line)
-        if name in PYPI_NAMES and wanted is not None:
-            for_pip.append(Line(PYPI_NAMES[name] + wanted, line.where, line.number))
+        if (name in PYPI_NAMES or name in SERVER_PACKAGES | WORKER_PACKAGES) and wanted is not None:
+            for_pip.append(Line(PYPI_NAMES.get(name, name) + wanted, line.where, line.number))
         else:
             for_conda.append(line)
     return for_pip, for_conda
+
+
+def _is_text(node: Any) -> bool:
+    """Whether a node is a text, and no null, number or truth value, which name no package."""
+    return bool(node.value) and str(node.tag).endswith(":str")
 
 
 def _pip_section(node: Any) -> list[Any] | None:
@@ -154,6 +168,6 @@ def _pip_section(node: Any) -> list[Any] | None:
     value = node.value[0][1]
     if isinstance(value, yaml.ScalarNode) and not value.value:
         return []
-    if not isinstance(value, yaml.SequenceNode) or not all(isinstance(item, yaml.ScalarNode) for item in value.value):
+    if not isinstance(value, yaml.SequenceNode) or not all(_is_text(item) for item in value.value):
         return None
     return list(value.value)

@@ -5,9 +5,11 @@ The same entries give the same bytes: order is the caller's, and times, owners a
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
-import shutil
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Protocol
 
 CHUNK = 1 << 20
 """How much of a file is held in memory at once, in bytes."""
+_ATTEMPTS = 20
 # ZIP files know no earlier time: code in the image that zips its own folder would fail on 1970.
 TIME = 315532800  # 1980-01-01T00:00:00Z
 """When everything that is packed was changed last, in seconds since 1970."""
@@ -111,32 +114,44 @@ def tar_stream(entries: Iterable[Entry], top: str = "") -> Iterator[bytes]:
 def write_folder(entries: Iterable[Entry], folder: Path) -> None:
     """Write the context as files. It is written beside `folder` first, so that nobody finds half of it.
 
-    :param folder: does not exist yet, or is a former context, which is replaced.
+    :param folder: does not exist yet, or is empty, or is a former context: then it is replaced.
     :raises azure.cli.core.azclierror.FileOperationError: a file changed while it was read.
     :raises OSError: something cannot be read or written.
     """
-    folder = Path(os.path.abspath(folder))
+    folder = Path(os.path.realpath(folder))
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.parent / f".{folder.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    try:
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name[:100]}-", dir=folder.parent) as scratch:
+        partial = Path(scratch) / "new"
+        _make_folder(partial)
         for entry in with_folders(entries):
             place = partial / entry.path
             if entry.target is not None:
                 place.symlink_to(entry.target)
             elif entry.chunks is None:
-                place.mkdir()
+                _make_folder(place)
             else:
                 with place.open("wb") as file:
                     file.writelines(entry.chunks())
                 place.chmod(_mode(entry))
-        if folder.exists():
-            shutil.rmtree(folder)
-        partial.rename(folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+        _replace(folder, partial, Path(scratch))
+
+
+def _replace(folder: Path, partial: Path, scratch: Path) -> None:
+    """Put the finished folder in its place, whatever other runs do there at the same time: the last one stays."""
+    for attempt in range(_ATTEMPTS):
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(scratch / f"old-{attempt}")
+        try:
+            partial.rename(folder)
+            return
+        except OSError as problem:
+            if problem.errno not in (errno.ENOTEMPTY, errno.EEXIST) or attempt == _ATTEMPTS - 1:
+                raise
+
+
+def _make_folder(place: Path) -> None:
+    place.mkdir()
+    place.chmod(0o755)  # whatever the umask
 
 
 def _mode(entry: Entry) -> int:
@@ -159,6 +174,6 @@ def _read(source: Path, size: int, digest: Hash | None) -> Iterator[bytes]:
         from azure.cli.core.azclierror import FileOperationError
 
         raise FileOperationError(
-            f"{source} changed while it was packed: it was {size} bytes long, and is no more.",
+            f"{source} changed while it was packed: it was {size} bytes long when its turn came.",
             recommendation="Wait until nothing writes to it, and run the same command again.",
         )

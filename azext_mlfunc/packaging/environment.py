@@ -74,6 +74,9 @@ class _Draft:
     findings: list[Finding] = field(default_factory=list)
     lines: list[requirements.Line] = field(default_factory=list)
     conda_file: conda.CondaFile | None = None
+    for_pip: list[requirements.Line] = field(default_factory=list)
+    for_conda: list[requirements.Line] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     lock: str | None = None
     python_version: str = DEFAULT_PYTHON
 
@@ -90,36 +93,42 @@ class _Draft:
             )
         for path in filter(None, (request.conda_file, request.requirements)):
             self._read_file(path)
-        self.findings += requirements.check(self.lines)
+        self.findings += requirements.check([*self.for_pip, *self.lines])
         if request.lock:
             self._read_lock(request.lock)
         self._choose_python()
         return self
 
     def environment(self) -> Environment:
-        kept, left_out, put_in = requirements.without_server(self.lines, imported_modules(self.request))
-        notes = []
+        by_conda = bool(self.for_conda)
+        lines = self.lines if by_conda else self.for_pip + self.lines
+        kept, left_out, put_in = requirements.without_server(lines, imported_modules(self.request))
+        if by_conda:
+            left_out += [line.name for line in self.for_pip if line.name in requirements.SERVER_PACKAGES and line.name]
+        notes = list(self.notes)
         if left_out:
             notes.append(
-                f"Left out of the image: {', '.join(left_out)}; its own runtime stands in for Azure ML's server."
+                f"Left out: {', '.join(left_out)}, because the image's own runtime stands in for Azure ML's server."
                 + (f" Put in, as the code imports it: {', '.join(put_in)}." if put_in else "")
             )
-        for_pip, for_conda = conda.as_pip(self.conda_file) if self.conda_file else ([], [])
-        if not for_conda:
-            content = "".join(f"{line}\n" for line in [line.text for line in for_pip] + kept)
-            return Environment(self.python_version, "pip", content, self.lock, tuple(left_out), notes=tuple(notes))
+        if not (self.request.conda_file or self.request.requirements or self.request.lock):
+            notes.append("No --conda-file, --requirements or --lock: no packages are installed in the image.")
+        version, left = self.python_version, tuple(left_out)
+        if not by_conda:
+            content = "".join(f"{line}\n" for line in kept)
+            return Environment(version, "pip", content, self.lock, left, notes=tuple(notes))
         assert self.conda_file is not None
-        notes.append(
-            "The image gets a conda environment, because pip cannot install "
-            + ", ".join(line.text for line in for_conda)
-            + "."
-        )
-        content = _conda_text(self.conda_file, self.python_version, kept)
-        return Environment(self.python_version, "conda", content, None, tuple(left_out), tuple(for_conda), tuple(notes))
+        only_conda = ", ".join(line.text for line in self.for_conda)
+        notes.append(f"The image gets a conda environment, because pip cannot install {only_conda}.")
+        content = _conda_text(self.conda_file, version, kept)
+        return Environment(version, "conda", content, None, left, tuple(self.for_conda), tuple(notes))
 
     def _read_file(self, path: Path) -> None:
         is_conda = path == self.request.conda_file
         option = "--conda-file" if is_conda else "--requirements"
+        if path.exists() and not path.is_file():
+            self.findings.append(Finding(path, "this is not a file", "a text file", f"check {option}"))
+            return
         try:
             if is_conda:
                 read = conda.read(path)
@@ -127,11 +136,12 @@ class _Draft:
                     self.findings.append(read)
                 else:
                     self.conda_file = read
+                    self.for_pip, self.for_conda = conda.as_pip(read)
                     self.lines += read.pip
             else:
                 self.lines += requirements.read(path)
         except (OSError, ValueError) as problem:
-            self.findings.append(Finding(path, f"it cannot be read: {problem}", "a text file", f"check {option}"))
+            self.findings.append(Finding(path, f"it cannot be read: {problem}", "text in UTF-8", f"check {option}"))
 
     def _read_lock(self, path: Path) -> None:
         try:
@@ -157,6 +167,11 @@ class _Draft:
         given = self.request.python_version
         line = self.conda_file.python if self.conda_file else None
         allowed = _matching(line) if line else None
+        listed = self.conda_file.dependencies if self.conda_file else ()
+        pythons = [each for each in listed if conda.package_name(each) == "python"]
+        if len(pythons) > 1:
+            found = f"'{pythons[1].text}', after '{pythons[0].text}'"
+            self._python_finding(pythons[1].where, found, "one Python", "remove one of them", pythons[1].number)
         supported = ", ".join(PYTHON_VERSIONS)
         if given and given not in PYTHON_VERSIONS:
             self._python_finding("--python-version", f"'{given}'", f"one of {supported}", "choose one of them")
@@ -186,8 +201,10 @@ class _Draft:
                 "choose one of them, here or with --python-version, and train the model with it",
                 line.number,
             )
-        elif allowed:
-            self.python_version = allowed[-1]
+        elif line and allowed:
+            self.python_version = DEFAULT_PYTHON if DEFAULT_PYTHON in allowed else allowed[-1]
+            if len(allowed) > 1:
+                self.notes.append(f"Python {self.python_version} is taken for '{line.text}'.")
         if self.python_version in _ON_ENDED_DEBIAN and not self.request.base_image:
             self.findings.append(
                 Finding(
@@ -246,7 +263,8 @@ def _conda_text(file: conda.CondaFile, python_version: str, pip_lines: list[str]
     """The conda file for the image: the user's, with the image's Python and without what it does without."""
     import yaml
 
-    others = [line.text for line in file.dependencies if conda.package_name(line) not in ("python", "pip")]
+    unwanted = {"python", "pip", *requirements.SERVER_PACKAGES}
+    others = [line.text for line in file.dependencies if conda.package_name(line) not in unwanted]
     dependencies: list[object] = [f"python={python_version}", *others]
     if pip_lines:
         dependencies += ["pip", {"pip": pip_lines}]

@@ -66,7 +66,7 @@ def load_rules(directory: Path) -> IgnoreRules:
     :raises OSError, UnicodeDecodeError: its ignore file cannot be read.
     """
     origin = next((file for name in IGNORE_FILES if (file := directory / name).is_file()), None)
-    own = origin.read_text(encoding="utf-8").splitlines() if origin else []
+    own = origin.read_text(encoding="utf-8-sig").splitlines() if origin else []
     rules = [_parse(line) for line in (*DEFAULTS, *own)]
     return IgnoreRules(origin, tuple(rule for rule in rules if rule))
 
@@ -85,9 +85,11 @@ def _parse(line: str) -> _Rule | None:
     # A slash anywhere but at the end ties the pattern to the top.
     is_anchored = "/" in line
     regex = _translate(line.lstrip("/"))
-    if regex is None:
-        return None
-    return _Rule(re.compile(regex if is_anchored else f"(?:.*/)?{regex}"), is_negated, only_folders)
+    try:
+        compiled = None if regex is None else re.compile(regex if is_anchored else f"(?:.*/)?{regex}")
+    except re.error:  # a range such as [z-a] matches nothing
+        compiled = None
+    return _Rule(compiled, is_negated, only_folders) if compiled else None
 
 
 def _translate(pattern: str) -> str | None:

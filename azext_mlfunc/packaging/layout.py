@@ -6,6 +6,10 @@ Sources: Azure Functions images (github.com/Azure/azure-functions-docker); how t
 
 from __future__ import annotations
 
+import os
+
+from azext_mlfunc.manifest import FILE_NAME
+
 PLATFORM = "linux/amd64"
 """The one platform that Functions runs containers on; an image built on an Arm machine must have it, too."""
 WWWROOT = "/home/site/wwwroot"
@@ -21,3 +25,8 @@ MODELS, FUNCTION_APP, CODE = "models", "wwwroot", "app"
 LAYERS: tuple[tuple[str, str], ...] = ((MODELS, MODEL_DIR), (FUNCTION_APP, WWWROOT), (CODE, APP_ROOT))
 """The folders of the build context and where they go, a layer each above the dependencies: from what changes least to
 what changes most, so that a changed score.py gives one new layer of kilobytes."""
+
+
+def is_context(folder: str | os.PathLike[str]) -> bool:
+    """Whether a folder is a build context that this command wrote."""
+    return os.path.isfile(os.path.join(folder, FUNCTION_APP, FILE_NAME))

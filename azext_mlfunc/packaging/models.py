@@ -15,22 +15,17 @@ from pathlib import Path
 from azext_mlfunc.findings import Finding
 from azext_mlfunc.manifest import Model
 from azext_mlfunc.packaging.context import Entry, file_entry
-from azext_mlfunc.packaging.layout import MODELS
+from azext_mlfunc.packaging.layout import MODELS, is_context
 from azext_mlfunc.packaging.request import PackageRequest
+from azext_mlfunc.packaging.secret_files import is_secret, secret_finding
 
 
 def check(request: PackageRequest) -> Iterator[Finding]:
-    """Yield every model that is missing or empty, and names that collide."""
+    """Yield every model that is missing or empty or holds what cannot be packed, and names that collide."""
     if not request.models:
         yield Finding("--model", "no model", "at least one model file or folder", "name it with --model PATH")
     for model in request.models:
-        if not model.exists():
-            yield Finding(model, "there is no such model", "a file or a folder", "check --model")
-        elif model.is_file():
-            if model.stat().st_size == 0:
-                yield Finding(model, "the file is empty", "a trained model", "check that the training wrote it")
-        elif not any(path.stat().st_size for path, _ in _files(model)):
-            yield Finding(model, "the folder holds no data", "a trained model", "check that the training wrote it")
+        yield from _check_model(request, model)
     for name, count in Counter(_name(model) for model in request.models).items():
         if count > 1:
             yield Finding(
@@ -39,6 +34,33 @@ def check(request: PackageRequest) -> Iterator[Finding]:
                 "names that differ: each lies under its own name in AZUREML_MODEL_DIR",
                 "rename one, or put them into one folder and name that",
             )
+
+
+def _check_model(request: PackageRequest, model: Path) -> Iterator[Finding]:
+    if not model.exists():
+        yield Finding(model, "there is no such model", "a file or a folder", "check --model")
+        return
+    if request.source_directory.resolve().is_relative_to(model.resolve()):
+        yield Finding(
+            model,
+            f"the model holds the source directory '{request.source_directory}'",
+            "a model apart from the code: it would be packed with all that lies beside it",
+            "name the model's own file or folder with --model",
+        )
+        return
+    is_empty = True
+    for path, _ in _files(model):
+        if not path.exists():
+            yield Finding(path, "a link to something that is not there", "a link to a file", "remove it")
+        elif not path.is_file():
+            yield Finding(path, "neither a file nor a folder", "files that can be copied", "remove it")
+        elif is_secret(path.name):
+            yield secret_finding(path, "move it out of the model's folder")
+        elif path.stat().st_size:
+            is_empty = False
+    if is_empty:
+        found = "the file is empty" if model.is_file() else "the folder holds no data"
+        yield Finding(model, found, "a trained model", "check that the training wrote it")
 
 
 def entries(models: tuple[Path, ...], packed: list[Model] | None = None) -> Iterator[Entry]:
@@ -72,13 +94,13 @@ def _files(model: Path) -> Iterator[tuple[Path, str]]:
 
     Links are followed, as model hubs keep their caches as links into a store; a folder is never entered twice.
     """
-    if model.is_file():
+    if not model.is_dir():
         yield model, _name(model)
         return
     seen: set[str] = set()
-    for folder, folders, files in os.walk(model, followlinks=True):
+    for folder, folders, files in os.walk(model, followlinks=True, onerror=_refuse):
         real = os.path.realpath(folder)
-        if real in seen:
+        if real in seen or is_context(folder):
             folders.clear()
             continue
         seen.add(real)
@@ -86,3 +108,8 @@ def _files(model: Path) -> Iterator[tuple[Path, str]]:
         for file in sorted(files):
             path = Path(folder, file)
             yield path, (Path(_name(model)) / path.relative_to(model)).as_posix()
+
+
+def _refuse(problem: OSError) -> None:
+    """A folder that cannot be read is an error: os.walk would pass over it."""
+    raise problem

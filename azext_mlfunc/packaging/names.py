@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from azext_mlfunc.findings import Finding
 from azext_mlfunc.packaging.request import PackageRequest
+from azext_mlfunc.registry.reference import parse_reference
 
 _NAME = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
@@ -53,10 +54,26 @@ def check(request: PackageRequest) -> Iterator[Finding]:
             "1 to 128 letters, digits, '_', '.' and '-', not beginning with '.' or '-'",
             "choose a tag like v1, or leave it out for the time of the build",
         )
+    if request.base_image is not None:
+        yield from _check_base_image(request.base_image)
     if request.registry is not None and not _HOST.fullmatch(request.registry):
         yield Finding(
             "--registry",
             f"'{request.registry}' is no registry",
             "the name of an Azure Container Registry, or a login server such as myregistry.azurecr.io",
             "leave out https:// and any path",
+        )
+
+
+def _check_base_image(name: str) -> Iterator[Finding]:
+    from azure.cli.core.azclierror import InvalidArgumentValueError
+
+    try:
+        parse_reference(name)
+    except InvalidArgumentValueError as problem:
+        yield Finding(
+            "--base-image",
+            problem.error_msg,
+            "an image's name, such as mcr.microsoft.com/azure-functions/python:4-python3.13",
+            "check the name",
         )

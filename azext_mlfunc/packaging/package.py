@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from azext_mlfunc.findings import Finding, report
-from azext_mlfunc.manifest import FILE_NAME
 from azext_mlfunc.packaging import entry_script, environment, models, names, source
 from azext_mlfunc.packaging.builders.base import Builder, Built
 from azext_mlfunc.packaging.context import write_folder
 from azext_mlfunc.packaging.image import Image, Tally
-from azext_mlfunc.packaging.layout import FUNCTION_APP
+from azext_mlfunc.packaging.layout import is_context
 from azext_mlfunc.packaging.request import PackageRequest
 from azext_mlfunc.progress import Progress
 
@@ -22,7 +23,8 @@ def _check_trigger(request: PackageRequest) -> Iterable[Finding]:
     return request.trigger.check()
 
 
-CHECKS: tuple[Callable[[PackageRequest], Iterable[Finding]], ...] = (
+Check = Callable[[PackageRequest], Iterable[Finding]]
+CHECKS: tuple[Check, ...] = (
     entry_script.check,
     models.check,
     environment.check,
@@ -38,8 +40,21 @@ def plan(request: PackageRequest) -> Image:
 
     :raises azure.cli.core.azclierror.ValidationError: the checks found errors; it holds all of them.
     """
-    report(chain.from_iterable(check(request) for check in CHECKS))
+    report(chain.from_iterable(_found(check, request) for check in CHECKS))
     return Image(request, environment.load(request), tuple(source.files(request)))
+
+
+def _found(check: Check, request: PackageRequest) -> Iterator[Finding]:
+    """What a check finds; that something cannot be looked at is a finding, too."""
+    try:
+        yield from check(request)
+    except (OSError, UnicodeError) as problem:
+        yield Finding(
+            str(getattr(problem, "filename", None) or "the files of the project"),
+            f"it cannot be read: {getattr(problem, 'strerror', None) or problem}",
+            "files and folders that can be read, with names in UTF-8",
+            "check the path, its permissions and its name",
+        )
 
 
 def package(image: Image, builder: Builder, progress: Progress) -> dict[str, Any]:
@@ -65,6 +80,14 @@ def write_context(image: Image, folder: Path, progress: Progress) -> dict[str, A
             f"{folder} exists, and is not a context that this command wrote.",
             recommendation="Name a folder that does not exist yet, or an empty one.",
         )
+    for model in image.request.models:
+        if folder.resolve().is_relative_to(model.resolve()):
+            raise FileOperationError(
+                f"{folder} lies in the model {model}, and would become part of it.",
+                recommendation="Name a folder outside of it.",
+            )
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _end)  # what was begun is removed, as after Ctrl-C
     try:
         _announce(image, progress)
         tally = Tally(on_bytes=lambda total: progress.live(f"Written {total >> 20} MiB"))
@@ -75,13 +98,17 @@ def write_context(image: Image, folder: Path, progress: Progress) -> dict[str, A
         ) from problem
     finally:
         progress.done()
-    return _result(image, tally, Built(str(folder), image.request.reference, None, tally.total))
+    return _result(image, tally, Built(str(folder), None, None, tally.total))
 
 
 def _is_replaceable(folder: Path) -> bool:
     if not folder.is_dir():
         return False
-    return (folder / FUNCTION_APP / FILE_NAME).is_file() or not any(folder.iterdir())
+    return is_context(folder) or not any(folder.iterdir())
+
+
+def _end(number: int, _: Any) -> None:
+    raise SystemExit(128 + number)
 
 
 def _announce(image: Image, progress: Progress) -> None:

@@ -38,9 +38,18 @@ SERVER_PACKAGES = frozenset(
 # What a script may still need of them: the module it imports, and the package that has it.
 _PARTS_OF_SERVER = {"inference_schema": "inference-schema", "azureml.core": "azureml-core"}
 
-_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@|://[^/@\s]+@(?=[^\s]*/(simple|pypi))")
+# A user before the host of a URL: a password or a token, but for the one user of git over ssh.
+_PASSWORD = re.compile(r"(?<!ssh)://[^/@\s]+@|://[^/@\s]*:[^/@\s]+@")
 _INCLUDE = re.compile(r"(-r|--requirement|-c|--constraint)(?:\s+|=)?(?P<path>\S+)")
-_LOCAL = re.compile(r"(-e|--editable)\b|\.{0,2}/|file:|[A-Za-z]:\\")
+_LOCAL = re.compile(
+    r"(-e|--editable)\b|\.{0,2}/|file:|[A-Za-z]:\\|.*@\s*file:|(-f|--find-links)(\s+|=)(?!\w+://)", re.IGNORECASE
+)
+_BARE_URL = re.compile(r"(\w+\+)?\w+://\S+")
+# What a requirements file may hold beside requirements. Source: pip documentation, "Requirements File Format".
+_OPTIONS = re.compile(
+    r"(-i|--index-url|--extra-index-url|--no-index|-f|--find-links|--no-binary|--only-binary|--prefer-binary"
+    r"|--require-hashes|--pre|--trusted-host|--use-feature)(\s|=|$)"
+)
 _MAX_DEPTH = 10
 
 
@@ -112,7 +121,25 @@ def check(lines: Sequence[Line]) -> Iterator[Finding]:
                 line=line.number,
             )
             continue
+        if _OPTIONS.match(line.text):
+            continue
         if line.text.startswith("-"):
+            yield Finding(
+                line.where,
+                f"'{line.text.split()[0]}' is no option of a requirements file",
+                "requirements, and options that pip knows there",
+                "remove the line",
+                line=line.number,
+            )
+            continue
+        if _BARE_URL.fullmatch(line.text):
+            yield Finding(
+                line.where,
+                f"'{line.text}' does not say which package it is",
+                "a name before the URL",
+                f"write NAME @ {line.text}",
+                line=line.number,
+            )
             continue
         bare = re.split(r"\s--", line.text)[0]
         try:

@@ -5,39 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from azext_mlfunc.findings import Finding
-from azext_mlfunc.manifest import FILE_NAME
 from azext_mlfunc.packaging.context import Entry, file_entry
 from azext_mlfunc.packaging.ignore import IgnoreRules, load_rules
-from azext_mlfunc.packaging.layout import CODE, FUNCTION_APP
+from azext_mlfunc.packaging.layout import APP_ROOT, CODE, MODEL_DIR, is_context
 from azext_mlfunc.packaging.request import PackageRequest
+from azext_mlfunc.packaging.secret_files import is_secret, secret_finding
 
-# Files that hold secrets by custom: in an image, whoever may pull it may read them.
-_SECRETS = (
-    ".env",
-    ".env.*",
-    "*.env",
-    "*.pem",
-    "*.key",
-    "*.pfx",
-    "*.p12",
-    "*.publishsettings",
-    "id_rsa",
-    "id_dsa",
-    "id_ecdsa",
-    "id_ed25519",
-    "azureauth.json",
-    "local.settings.json",
-    ".netrc",
-    ".pypirc",
-    ".git-credentials",
-)
-# What tells a folder that is nobody's source: a virtual environment, a context that --context-only wrote.
-_MARKS_OF_NO_SOURCE = ("pyvenv.cfg", f"{FUNCTION_APP}/{FILE_NAME}")
-_NO_SECRETS = (".env.example", ".env.sample", ".env.template", ".env.dist")
+_MODELS_BELOW_CODE = MODEL_DIR.removeprefix(f"{APP_ROOT}/") + "/"
 
 
 @dataclass(frozen=True)
@@ -86,30 +63,7 @@ def check(request: PackageRequest) -> Iterator[Finding]:
         return
     root = directory.resolve()
     for file in packed:
-        name = file.path.name
-        if any(fnmatchcase(name, pattern) for pattern in _SECRETS) and name not in _NO_SECRETS:
-            yield Finding(
-                file.path,
-                "it looks like a secret, and would be readable by everyone who may pull the image",
-                "no secrets among the code",
-                f"move it away, or add the line {file.relative} to {directory / '.amlignore'}",
-            )
-        if file.is_link and not file.path.resolve().is_relative_to(root):
-            yield Finding(
-                file.path,
-                f"a symbolic link to {os.readlink(file.path)}, outside the source directory",
-                "links that stay within it: in the image there is nothing else",
-                "copy what it points to, or ignore the link in .amlignore",
-            )
-        elif file.is_link and not file.path.exists():
-            yield Finding(
-                file.path,
-                f"a symbolic link to {os.readlink(file.path)}, which is not there",
-                "a link to a file",
-                "remove it",
-            )
-        elif not file.is_link and not file.path.is_file():
-            yield Finding(file.path, "neither a file nor a folder", "files that can be copied", "remove or ignore it")
+        yield from _check_file(request, file, {other.relative for other in packed})
     script = request.entry_script
     if script.is_file() and script.resolve().is_relative_to(root):
         relative = script.resolve().relative_to(root).as_posix()
@@ -119,6 +73,46 @@ def check(request: PackageRequest) -> Iterator[Finding]:
                 "the ignore rules leave the entry script out",
                 "an entry script that is packed",
                 f"add the line !{relative} to {directory / '.amlignore'}",
+            )
+
+
+def _check_file(request: PackageRequest, file: SourceFile, packed: set[str]) -> Iterator[Finding]:
+    root = request.source_directory.resolve()
+    if is_secret(file.path.name):
+        ignored = f"add the line {file.relative} to {request.source_directory / '.amlignore'}"
+        yield secret_finding(file.path, f"move it away, or {ignored}")
+    if file.relative.startswith(_MODELS_BELOW_CODE):
+        yield Finding(
+            file.path,
+            f"it would lie among the models, in {MODEL_DIR}",
+            f"no folder {_MODELS_BELOW_CODE} among the code",
+            "rename the folder, or name what is in it with --model",
+        )
+    if file.is_link:
+        yield from _check_link(file, root, packed)
+    elif not file.path.is_file():
+        yield Finding(file.path, "neither a file nor a folder", "files that can be copied", "remove or ignore it")
+
+
+def _check_link(file: SourceFile, root: Path, packed: set[str]) -> Iterator[Finding]:
+    target, to = file.path.resolve(), os.readlink(file.path)
+    if not target.is_relative_to(root):
+        yield Finding(
+            file.path,
+            f"a symbolic link to {to}, outside the source directory",
+            "links that stay within it: in the image there is nothing else",
+            "copy what it points to, or ignore the link in .amlignore",
+        )
+    elif not target.exists():
+        yield Finding(file.path, f"a symbolic link to {to}, which is not there", "a link to a file", "remove it")
+    else:
+        relative = target.relative_to(root).as_posix()
+        if relative not in packed and not any(other.startswith(f"{relative}/") for other in packed):
+            yield Finding(
+                file.path,
+                f"a symbolic link to {to}, which is not packed with the code",
+                "a link to what is packed",
+                "ignore the link, too, or do not ignore what it points to; a model is in AZUREML_MODEL_DIR",
             )
 
 
@@ -136,5 +130,6 @@ def _walk(folder: Path, prefix: str, rules: IgnoreRules, models: set[str]) -> It
                 continue
             if not is_folder:
                 yield SourceFile(Path(item.path), relative, item.is_symlink())
-            elif not any(os.path.exists(os.path.join(item.path, mark)) for mark in _MARKS_OF_NO_SOURCE):
+            elif not is_context(item.path) and not os.path.exists(os.path.join(item.path, "pyvenv.cfg")):
+                # nor a virtual environment, whatever its name
                 yield from _walk(Path(item.path), relative + "/", rules, models)

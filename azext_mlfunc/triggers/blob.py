@@ -18,7 +18,7 @@ from azext_mlfunc.triggers.base import Trigger, option
 _CONTAINER = re.compile(r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What a path may name beyond the input's own values: binding expressions that the host fills in.
-_SYSTEM_NAMES = re.compile(r"(?i)rand-guid|sys\.(methodname|utcnow|randguid)|datetime(:.+)?")
+_SYSTEM_NAMES = re.compile(r"(?i)rand-guid|sys\.(methodname|utcnow|randguid)|datetime(:.+)?|blobtrigger|uri")
 _MAX_BLOB_NAME = 1024
 # Tokens of a pattern that is only asked what it can match: any one character, and any number of characters.
 _ANY, _MANY = "any", "many"
@@ -50,6 +50,14 @@ class BlobTrigger(Trigger):
             return
         names = _names(self.input_path)
         known = set(names)
+        filled_in = [name for name in names if _SYSTEM_NAMES.fullmatch(name)]
+        if filled_in:
+            yield Finding(
+                "--input-path",
+                f"{{{filled_in[0]}}} in '{self.input_path}' is a value that Functions makes, for outputs",
+                "names of your own for the parts of an input's name",
+                "write for example input/{blobname}.json",
+            )
         repeated = sorted(name for name in known if names.count(name) > 1)
         if repeated:
             yield Finding(
@@ -59,7 +67,8 @@ class BlobTrigger(Trigger):
                 "give each part a name of its own",
                 severity="warning",
             )
-        unknown = [n for n in _names(self.output_path) if n not in known and not _SYSTEM_NAMES.fullmatch(n)]
+        lower = {name.lower() for name in known}  # Functions takes names in any case
+        unknown = [n for n in _names(self.output_path) if n.lower() not in lower and not _SYSTEM_NAMES.fullmatch(n)]
         if unknown:
             yield Finding(
                 "--output-path",
@@ -128,6 +137,13 @@ def _check_path(flag: str, path: str) -> Iterator[Finding]:
             f"write for example {container or 'input'}/{{blobname}}.json",
         )
         return
+    if re.search(r"[\x00-\x1f\x7f\\]|(^|/)\.{1,2}(/|$)|[./]$", blob):
+        yield Finding(
+            flag,
+            f"{path!r} holds a control character, a backslash or a part '.' or '..', or ends in '.' or '/'",
+            "a blob name that Azure Storage keeps as it is",
+            "leave that out",
+        )
     if len(blob) > _MAX_BLOB_NAME:
         yield Finding(
             flag, f"a blob name of {len(blob)} characters", f"at most {_MAX_BLOB_NAME}", "choose a shorter pattern"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import uuid
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ def test_the_same_project_gives_the_same_digest_wherever_and_whenever(
 def test_a_changed_line_sends_kilobytes(project: Path, direct: Packager):
     before = direct.layers(direct("--image-name", "line", "--image-tag", "a").result["location"])
     with (project / "score.py").open("a") as script:
-        script.write("# changed\n")
+        script.write(f"# {uuid.uuid4()}\n")
     answer = direct("--image-name", "line", "--image-tag", "b")
     after = direct.layers(answer.result["location"])
     assert before[:-1] == after[:-1] and before[-1] != after[-1]

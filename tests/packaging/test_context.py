@@ -94,6 +94,18 @@ def test_the_folder_holds_what_the_stream_holds(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "context", "out"]
 
 
+def test_the_folder_s_modes_do_not_depend_on_the_umask(tmp_path):
+    old_mask = os.umask(0o077)
+    try:
+        write_folder([text_entry("a/b", "x")], tmp_path / "context")
+    finally:
+        os.umask(old_mask)
+    modes = [
+        oct(path.stat().st_mode & 0o777) for path in (tmp_path / "context", *sorted((tmp_path / "context").rglob("*")))
+    ]
+    assert modes == ["0o755", "0o755", "0o644"]
+
+
 def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
     (tmp_path / "context").mkdir()
     (tmp_path / "context" / "old").write_text("x")

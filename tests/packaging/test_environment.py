@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import yaml
 
@@ -30,8 +32,17 @@ def deps(*lines):
         ("", None, "it holds no mapping"),
         ("name: x\n", 1, "it has no list of dependencies"),
         ("name: x\ndependencies: numpy\n", 1, "it has no list of dependencies"),
-        (deps("python=3.12", "conda: [x]"), 4, "neither a package nor a pip section"),
-        (deps("python=3.12", "pip: x"), 4, "neither a package nor a pip section"),
+        (deps("python=3.12", "conda: [x]"), 4, "neither a package"),
+        (deps("python=3.12", "pip: x"), 4, "neither a package"),
+        (deps("python=3.12", "null"), 4, "neither a package"),
+        (deps("python: 3.10"), 3, "neither a package"),
+        (deps("python=3.12", "3.1"), 4, "neither a package"),
+        (deps("python=3.12", "pip: [3]"), 4, "neither a package"),
+        (deps("python=3.12", "python=3.13"), 4, "after 'python=3.12'"),
+        (deps("python=3.12") + "dependencies: []\n", 1, "'dependencies' stands there more than once"),
+        ("? [a]\n: b\n", 1, "no list of dependencies"),
+        (deps("python=3.12", "numpy==banana"), 4, "is no requirement"),
+        (deps("python=3.12", "protobuf=3.20"), 4, "belongs to the Functions worker"),
         (deps("numpy"), None, "no Python version"),
         (deps("numpy", "python"), 4, "no Python version"),
         (deps("python=3.8"), 3, "no Functions image"),
@@ -55,8 +66,11 @@ def test_what_is_wrong_with_a_conda_file_is_found_with_its_line(project, text, l
         ("python 3.13.1", "3.13"),
         ("conda-forge::python=3.12", "3.12"),
         ("python>=3.9,<3.13", "3.12"),
-        ("python>=3.13", "3.14"),
-        ("python=3", "3.14"),
+        ("python>=3.13", "3.13"),
+        ("python>=3.14", "3.14"),
+        ("python=3", "3.13"),
+        ("python=3.12.4=h1_cp312", "3.12"),
+        ("python = 3.12", "3.12"),
     ],
 )
 def test_the_python_of_a_conda_file_is_the_image_s(project, spec, version):
@@ -117,6 +131,14 @@ def test_files_that_cannot_be_read(project):
         ("--extra-index-url https://me:secret@feed.example/simple", "user name and password"),
         ("--index-url https://token@feed.example/pypi/simple/", "user name and password"),
         ("mine @ git+https://me:secret@example.com/mine.git", "user name and password"),
+        ("mine @ git+https://secret@example.com/mine.git", "user name and password"),
+        ("--extra-index-url https://secret@feed.example/_packaging/f/nuget", "user name and password"),
+        ("mine @ file:///home/me/mine.whl", "is a path on this machine"),
+        ("--find-links ./wheels", "is a path on this machine"),
+        ("-f wheels", "is a path on this machine"),
+        ("git+https://example.com/mine.git@v1", "does not say which package"),
+        ("https://example.com/mine.whl", "does not say which package"),
+        ("--bogus-option", "is no option"),
     ],
 )
 def test_requirements_that_would_fail_or_leak_are_found_in_both_kinds_of_file(project, line, found):
@@ -139,6 +161,8 @@ def test_requirements_that_would_fail_or_leak_are_found_in_both_kinds_of_file(pr
         "--extra-index-url https://download.example/whl/cpu",
         "mine @ https://example.com/mine.whl",
         "numpy==2.3.4 --hash=sha256:abc",
+        "mine @ git+ssh://git@example.com/mine.git",
+        "--find-links https://example.com/wheels",
     ],
 )
 def test_sound_requirements_pass_and_are_installed_as_written(project, line):
@@ -227,6 +251,52 @@ def test_parts_that_are_asked_for_are_not_put_in_again(project):
     assert environment.load(project.request(requirements=path)).content == "inference-schema[numpy-support]==1.8\n"
 
 
-def test_no_file_at_all_installs_nothing(project):
+def test_no_file_at_all_installs_nothing_and_says_so(project):
     made = environment.load(project.request(requirements=None))
     assert (made.content, made.python_version) == ("", "3.13")
+    assert any("no packages are installed" in note for note in made.notes)
+
+
+def test_a_range_of_pythons_is_told_what_became_of_it(project):
+    assert any(
+        "3.13 is taken for 'python>=3.9'" in note
+        for note in environment.load(conda(project, deps('"python>=3.9"'))).notes
+    )
+
+
+def test_a_file_that_never_ends_is_not_waited_for(project):
+    os.mkfifo(project.folder / "pipe")
+    [finding] = errors(project.request(requirements=project.folder / "pipe"))
+    assert finding.found == "this is not a file"
+
+
+def test_azure_ml_s_server_is_left_out_of_conda_packages_too(project):
+    request = conda(project, deps("python=3.13", "azureml-defaults", "numpy"))
+    made = environment.load(request)
+    assert (made.kind, made.content, made.left_out) == ("pip", "numpy\n", ("azureml-defaults",))
+    made = environment.load(conda(project, deps("python=3.13", "azureml-defaults", "libgcc")))
+    assert made.kind == "conda" and "azureml" not in made.content and made.left_out == ("azureml-defaults",)
+
+
+def test_any_version_and_blanks_are_what_they_say(project):
+    made = environment.load(conda(project, deps("python=3.13", "'numpy=*'", "scipy  =  1.2")))
+    assert made.content == "numpy\nscipy==1.2.*\n"
+
+
+def test_one_channel_may_stand_alone(project):
+    made = environment.load(conda(project, "channels: bioconda\ndependencies: [python=3.13, libgcc]\n"))
+    assert yaml.safe_load(made.content)["channels"] == ["bioconda"]
+
+
+@pytest.mark.parametrize("line", ["numpy==2.3.4", "numpy --hash=sha256:abc", "scikit-learn>=1 --hash=sha256:abc"])
+def test_a_lock_that_locks_nothing_is_refused(project, line):
+    [finding] = errors(
+        project.request(lock=project.write("lock.txt", f"# ours\nscipy==1.16.0 --hash=sha256:a\n{line}\n"))
+    )
+    assert "is not locked" in finding.found and finding.line == 3
+
+
+def test_a_lock_is_what_is_installed(project):
+    lock = "numpy==2.3.4 --hash=sha256:abc\n"
+    made = environment.load(project.request(lock=project.write("lock.txt", lock)))
+    assert (made.text, made.lock, made.content) == (lock, lock, "numpy==2.3.4\n")

@@ -59,6 +59,8 @@ PATTERNS = (
     "src/deep\n",
     "a.*\n!a.py\n/src/a.py\n",
     "[abc\n",
+    "[z-a].txt\n",
+    "\ufeff*.log\n",
     "**\n!a.py\n",
     "foo*/b*\n",
     "ün*\n",

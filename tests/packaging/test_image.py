@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+from azure.cli.core.azclierror import ValidationError
 from helpers import read_all
 
 from azext_mlfunc.manifest import LABEL
@@ -129,3 +130,10 @@ def test_the_same_project_gives_the_same_context_byte_for_byte(project):
         package.package(package.plan(project.request()), builder, RecordingProgress())
         contexts.append(builder.context)
     assert contexts[0] == contexts[1]
+
+
+def test_what_cannot_be_read_is_a_finding(project):
+    long = project.folder / ("x" * 300)
+    with pytest.raises(ValidationError) as raised:
+        package.plan(project.request(models=(long,), source_directory=long))
+    assert "it cannot be read: File name too long" in raised.value.error_msg

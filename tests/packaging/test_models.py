@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 
 import pytest
@@ -30,6 +31,27 @@ def test_missing_and_empty_models_are_all_found(project):
 def test_models_of_one_name_are_refused(project):
     project.write("a/model.pkl", "x")
     assert check(project, "model.pkl", "a/model.pkl") == ["2 models are called 'model.pkl'"]
+
+
+def test_what_cannot_be_packed_of_a_model_is_found(project):
+    project.write("m/w", "w")
+    (project.folder / "m" / "gone").symlink_to("nowhere")
+    os.mkfifo(project.folder / "m" / "pipe")
+    project.write("m/id_rsa", "key")
+    found = check(project, "m")
+    assert found[0] == "a link to something that is not there"
+    assert "looks like a secret" in found[1] and found[2] == "neither a file nor a folder"
+
+
+@pytest.mark.parametrize("path", ["src", "."])
+def test_a_model_that_holds_the_code_is_refused(project, path):
+    assert "holds the source directory" in check(project, path)[0]
+
+
+def test_a_former_context_in_a_model_is_not_packed(project):
+    project.write("m/w", "w")
+    project.write("m/context/wwwroot/mlfunc.json", "{}")
+    assert read_all(models.entries((project.folder / "m",), [])) == {"models/m/w": b"w"}
 
 
 def test_no_model_at_all(project):

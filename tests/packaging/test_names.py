@@ -31,6 +31,19 @@ def test_names_that_a_registry_would_refuse(project, changes, option):
     assert finding.where == option
 
 
+@pytest.mark.parametrize("name", [" ", "a b", "--flag", "x\nRUN touch /evil", "Upper/Case", "x@sha256:1"])
+def test_a_base_image_that_is_none(project, name):
+    [finding] = check(project.request(base_image=name))
+    assert finding.where == "--base-image"
+
+
+@pytest.mark.parametrize(
+    "name", ["python", "mcr.microsoft.com/azure-functions/python:4-python3.13", "localhost:5000/a/b"]
+)
+def test_a_sound_base_image(project, name):
+    assert list(check(project.request(base_image=name))) == []
+
+
 @pytest.mark.parametrize(
     ("given", "server"),
     [

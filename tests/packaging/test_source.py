@@ -19,7 +19,16 @@ def names(project, **changes):
 @pytest.mark.parametrize(
     "name",
     [".env", ".env.local", "prod.env", "cert.pem", "tls.key", "id_rsa", "id_ed25519", "azureauth.json", ".netrc"]
-    + ["local.settings.json", "deep/er/.env", "x.publishsettings", "x.pfx", ".git-credentials"],
+    + [
+        "local.settings.json",
+        "deep/er/.env",
+        "x.publishsettings",
+        "x.pfx",
+        ".git-credentials",
+        ".npmrc",
+        ".aws/credentials",
+        "credentials.json",
+    ],
 )
 def test_files_that_look_like_secrets_are_refused(project, name):
     path = project.write(f"src/{name}", "secret")
@@ -54,6 +63,25 @@ def test_links_within_the_directory_stay_links_wherever_it_lies(project):
     assert found(project) == []
     links = {e.path: e.target for e in source.entries(source.files(project.request())) if e.target}
     assert links == {"app/sub/absolute": "../data/a.txt", "app/folder": "data"}
+
+
+def test_links_to_what_is_not_packed_are_refused(project):
+    project.write("src/data.csv", "x")
+    project.write("src/model/w", "w")
+    project.write("src/.amlignore", "data.csv\n")
+    (project.folder / "src" / "to-data").symlink_to("data.csv")
+    (project.folder / "src" / "to-model").symlink_to("model/w")
+    found_links = found(project, models=(project.folder / "src" / "model",))
+    assert [what for _, what in found_links] == [
+        "a symbolic link to data.csv, which is not packed with the code",
+        "a symbolic link to model/w, which is not packed with the code",
+    ]
+
+
+def test_code_that_would_lie_among_the_models_is_refused(project):
+    project.write("src/azureml-models/model.pkl", "x")
+    [(_, what)] = found(project)
+    assert "among the models" in what
 
 
 def test_the_files_are_sorted_and_whole(project):

@@ -76,6 +76,11 @@ def test_bindings_are_ones_that_functions_takes(trigger):
         ("input/{}", "output/x", "--input-path", "holds no name"),
         ("input/{a b}", "output/x", "--input-path", "holds no name"),
         ("input/" + "a" * 1025, "output/x", "--input-path", "1025 characters"),
+        ("input/{rand-guid}.json", "output/x.out", "--input-path", "a value that Functions makes"),
+        ("input/{name}", "output/{name}/../x", "--output-path", "a part '.' or '..'"),
+        ("input/{name}\n", "output/{name}", "--input-path", "control character"),
+        ("input/a\\{name}", "output/{name}", "--input-path", "backslash"),
+        ("input/{name}.", "output/{name}", "--input-path", "ends in '.'"),
         ("input/{name}.json", "output/{other}.out", "--output-path", "{other} is not a name"),
         ("input/{name}.json", "input/{name}_out.json", "--output-path", "matches --input-path"),
         ("input/{name}", "input/out/{name}", "--output-path", "matches --input-path"),
@@ -100,6 +105,7 @@ def test_blob_paths_that_functions_would_refuse_or_score_for_ever(input_path, ou
         ("input/{name}", "output/{DateTime}.txt"),
         ("input/{{literal}}-{name}", "output/{name}"),
         ("a0b/{name}", "a1b/{name}"),
+        ("input/{name}", "output/{Name}"),
     ],
 )
 def test_blob_paths_that_functions_takes(input_path, output_path):

@@ -14,13 +14,13 @@ class Built:
     """An image that was made.
 
     :param location: the name that it can be pulled by, with its digest; by its tag where no registry has it.
-    :param tag: its name with its tag.
+    :param tag: its name with its tag, or None where there is no image yet.
     :param digest: `sha256:…` of its manifest in the registry, or None where no registry has it.
     :param size: its size in bytes, or None where the builder cannot tell.
     """
 
     location: str
-    tag: str
+    tag: str | None
     digest: str | None
     size: int | None
 

@@ -20,6 +20,7 @@ from azext_mlfunc.progress import Progress
 # A step of the build says nothing for as long as it works; a big wheel takes minutes to download.
 _SILENCE = 3600
 _LAST_LINES = 25
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class DockerBuilder:
@@ -54,6 +55,7 @@ class DockerBuilder:
     def _build(self, client: Any, image: Image, tally: Tally, progress: Progress) -> None:
         from azure.cli.core.azclierror import DeploymentError
         from docker.errors import APIError
+        from requests import RequestException
 
         try:
             answer = client.build(
@@ -70,7 +72,7 @@ class DockerBuilder:
             for message in answer:
                 if "error" in message:
                     raise DeploymentError(
-                        f"The image was not built: {message['error'].strip()}\n" + "\n".join(said),
+                        f"The image was not built: {_COLOURS.sub('', message['error']).strip()}\n" + "\n".join(said),
                         recommendation="Mend what the last lines say. --context-only DIR writes the build context, "
                         "so that you can look at it and build it by hand.",
                     )
@@ -82,6 +84,11 @@ class DockerBuilder:
             raise DeploymentError(
                 f"The Docker engine refused to build: {problem.explanation or problem}",
                 recommendation=f"Check that it builds for {PLATFORM}, or write the context with --context-only DIR.",
+            ) from problem
+        except RequestException as problem:
+            raise DeploymentError(
+                f"The connection to the Docker engine broke, or a file could not be read: {problem}",
+                recommendation="Check the engine and the files, and run the same command again.",
             ) from problem
 
 
@@ -168,7 +175,7 @@ def _push_error(image: Image, said: str) -> Any:
 
 
 def _tell(line: str, said: deque[str], progress: Progress) -> None:
-    line = line.rstrip()
+    line = _COLOURS.sub("", line).rstrip()
     if line:
         said.append(line)
         if re.match(r"Step \S+ : (FROM|COPY|RUN) ", line):
