@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from azext_mlfunc.findings import Finding
 from azext_mlfunc.packaging import conda, entry_script, requirements, source
 from azext_mlfunc.packaging.request import PackageRequest
+
+Read = TypeVar("Read")
 
 PYTHON_VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 """The Python versions that Azure Functions has container images for."""
@@ -101,10 +103,9 @@ class _Draft:
 
     def environment(self) -> Environment:
         by_conda = bool(self.for_conda)
-        lines = self.lines if by_conda else self.for_pip + self.lines
-        kept, left_out, put_in = requirements.without_server(lines, imported_modules(self.request))
-        if by_conda:
-            left_out += [line.name for line in self.for_pip if line.name in requirements.SERVER_PACKAGES and line.name]
+        # In a conda environment conda installs what it names, but for what the image does without.
+        named = [line for line in self.for_pip if not by_conda or line.name in requirements.SERVER_PACKAGES]
+        kept, left_out, put_in = requirements.without_server([*named, *self.lines], imported_modules(self.request))
         notes = list(self.notes)
         if left_out:
             notes.append(
@@ -124,31 +125,19 @@ class _Draft:
         return Environment(version, "conda", content, None, left, tuple(self.for_conda), tuple(notes))
 
     def _read_file(self, path: Path) -> None:
-        is_conda = path == self.request.conda_file
-        option = "--conda-file" if is_conda else "--requirements"
-        if path.exists() and not path.is_file():
-            self.findings.append(Finding(path, "this is not a file", "a text file", f"check {option}"))
+        if path != self.request.conda_file:
+            self.lines += self._read_safely(path, "--requirements", requirements.read) or []
             return
-        try:
-            if is_conda:
-                read = conda.read(path)
-                if isinstance(read, Finding):
-                    self.findings.append(read)
-                else:
-                    self.conda_file = read
-                    self.for_pip, self.for_conda = conda.as_pip(read)
-                    self.lines += read.pip
-            else:
-                self.lines += requirements.read(path)
-        except (OSError, ValueError) as problem:
-            self.findings.append(Finding(path, f"it cannot be read: {problem}", "text in UTF-8", f"check {option}"))
+        read = self._read_safely(path, "--conda-file", conda.read)
+        if isinstance(read, Finding):
+            self.findings.append(read)
+        elif read:
+            self.conda_file = read
+            self.for_pip, self.for_conda = conda.as_pip(read)
+            self.lines += read.pip
 
     def _read_lock(self, path: Path) -> None:
-        try:
-            locked = requirements.read(path)
-        except (OSError, ValueError) as problem:
-            self.findings.append(Finding(path, f"it cannot be read: {problem}", "a text file", "check --lock"))
-            return
+        locked = self._read_safely(path, "--lock", requirements.read) or []
         self.findings += requirements.check(locked)
         for line in locked:
             if line.name and not re.search(r"==\S+\s.*--hash=sha256:", line.text):
@@ -162,6 +151,16 @@ class _Draft:
                     )
                 )
         self.lock = "".join(f"{line.text}\n" for line in locked)
+
+    def _read_safely(self, path: Path, option: str, read: Callable[[Path], Read]) -> Read | None:
+        """What `read` makes of a file, or None and a finding where it cannot be read."""
+        try:
+            if path.exists() and not path.is_file():  # a pipe would be waited for
+                raise OSError("this is not a file")
+            return read(path)
+        except (OSError, ValueError) as problem:
+            self.findings.append(Finding(path, f"it cannot be read: {problem}", "text in UTF-8", f"check {option}"))
+            return None
 
     def _choose_python(self) -> None:
         given = self.request.python_version

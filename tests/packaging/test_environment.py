@@ -267,7 +267,7 @@ def test_a_range_of_pythons_is_told_what_became_of_it(project):
 def test_a_file_that_never_ends_is_not_waited_for(project):
     os.mkfifo(project.folder / "pipe")
     [finding] = errors(project.request(requirements=project.folder / "pipe"))
-    assert finding.found == "this is not a file"
+    assert finding.found == "it cannot be read: this is not a file"
 
 
 def test_azure_ml_s_server_is_left_out_of_conda_packages_too(project):
@@ -276,6 +276,11 @@ def test_azure_ml_s_server_is_left_out_of_conda_packages_too(project):
     assert (made.kind, made.content, made.left_out) == ("pip", "numpy\n", ("azureml-defaults",))
     made = environment.load(conda(project, deps("python=3.13", "azureml-defaults", "libgcc")))
     assert made.kind == "conda" and "azureml" not in made.content and made.left_out == ("azureml-defaults",)
+    project.write("src/helper.py", "import inference_schema\n")
+    assert (
+        "inference-schema"
+        in environment.load(conda(project, deps("python=3.13", "azureml-defaults", "libgcc"))).content
+    )
 
 
 def test_any_version_and_blanks_are_what_they_say(project):
