@@ -35,6 +35,15 @@ class Finding:
         return f"{place}: {self.found}\n    expected: {self.expected}\n    do: {self.remedy}"
 
 
+def name_finding(path: Path) -> Finding | None:
+    """A finding where a file's name is not UTF-8, as names in images have to be."""
+    try:
+        str(path).encode()
+        return None
+    except UnicodeEncodeError:
+        return Finding(ascii(str(path)), "its name is not UTF-8", "a name in UTF-8", "rename it")
+
+
 def report(findings: Iterable[Finding]) -> None:
     """Log every warning; raise one ValidationError that holds every error, if there are any.
 

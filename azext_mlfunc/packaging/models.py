@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from azext_mlfunc.findings import Finding
+from azext_mlfunc.findings import Finding, name_finding
 from azext_mlfunc.manifest import Model
 from azext_mlfunc.packaging.context import Entry, file_entry
 from azext_mlfunc.packaging.layout import MODELS, is_context
@@ -50,7 +50,9 @@ def _check_model(request: PackageRequest, model: Path) -> Iterator[Finding]:
         return
     is_empty = True
     for path, _ in _files(model):
-        if not path.exists():
+        if finding := name_finding(path):
+            yield finding
+        elif not path.exists():
             yield Finding(path, "a link to something that is not there", "a link to a file", "remove it")
         elif not path.is_file():
             yield Finding(path, "neither a file nor a folder", "files that can be copied", "remove it")

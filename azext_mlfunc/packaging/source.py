@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from azext_mlfunc.findings import Finding
+from azext_mlfunc.findings import Finding, name_finding
 from azext_mlfunc.packaging.context import Entry, file_entry
 from azext_mlfunc.packaging.ignore import IgnoreRules, load_rules
 from azext_mlfunc.packaging.layout import APP_ROOT, CODE, MODEL_DIR, is_context
@@ -78,6 +78,8 @@ def check(request: PackageRequest) -> Iterator[Finding]:
 
 def _check_file(request: PackageRequest, file: SourceFile, packed: set[str]) -> Iterator[Finding]:
     root = request.source_directory.resolve()
+    if finding := name_finding(file.path):
+        yield finding
     if is_secret(file.path.name):
         ignored = f"add the line {file.relative} to {request.source_directory / '.amlignore'}"
         yield secret_finding(file.path, f"move it away, or {ignored}")

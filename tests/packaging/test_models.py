@@ -43,6 +43,12 @@ def test_what_cannot_be_packed_of_a_model_is_found(project):
     assert "looks like a secret" in found[1] and found[2] == "neither a file nor a folder"
 
 
+def test_a_name_that_is_not_utf8_is_found(project):
+    project.write("m/w", "w")
+    (project.folder / "m" / os.fsdecode(b"caf\xe9")).write_text("x")
+    assert check(project, "m") == ["its name is not UTF-8"]
+
+
 @pytest.mark.parametrize("path", ["src", "."])
 def test_a_model_that_holds_the_code_is_refused(project, path):
     assert "holds the source directory" in check(project, path)[0]

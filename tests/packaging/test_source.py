@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from helpers import read_all
 
@@ -82,6 +84,12 @@ def test_code_that_would_lie_among_the_models_is_refused(project):
     project.write("src/azureml-models/model.pkl", "x")
     [(_, what)] = found(project)
     assert "among the models" in what
+
+
+def test_a_name_that_is_not_utf8_is_found(project):
+    (project.folder / "src" / os.fsdecode(b"caf\xe9")).write_text("x")
+    [(_, what)] = found(project)
+    assert what == "its name is not UTF-8"
 
 
 def test_the_files_are_sorted_and_whole(project):
