@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from azext_mlfunc.packaging.layout import PARTIAL
+
 CHUNK = 1 << 20
 """How much of a file is held in memory at once, in bytes."""
 _ATTEMPTS = 20
@@ -120,7 +122,7 @@ def write_folder(entries: Iterable[Entry], folder: Path) -> None:
     """
     folder = Path(os.path.realpath(folder))
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name[:100]}-", dir=folder.parent) as scratch:
+    with tempfile.TemporaryDirectory(PARTIAL, f".{folder.name[:100]}-", folder.parent) as scratch:
         partial = Path(scratch) / "new"
         _make_folder(partial)
         for entry in with_folders(entries):

@@ -96,9 +96,9 @@ class _Draft:
         for path in filter(None, (request.conda_file, request.requirements)):
             self._read_file(path)
         self.findings += requirements.check([*self.for_pip, *self.lines])
+        self._choose_python()
         if request.lock:
             self._read_lock(request.lock)
-        self._choose_python()
         return self
 
     def environment(self) -> Environment:
@@ -137,6 +137,9 @@ class _Draft:
             self.lines += read.pip
 
     def _read_lock(self, path: Path) -> None:
+        from azext_mlfunc.packaging.dependencies.lock import check_lock
+        from azext_mlfunc.packaging.dependencies.target import Target
+
         locked = self._read_safely(path, "--lock", requirements.read) or []
         self.findings += requirements.check(locked)
         for line in locked:
@@ -144,12 +147,15 @@ class _Draft:
                 self.findings.append(
                     Finding(
                         path,
-                        f"'{line.text}' is not locked",
+                        f"'{line.name}' is not locked",
                         "lines such as numpy==2.3.4 --hash=sha256:…",
-                        "take the environment.lock of the manifest of an image that was built with --build direct",
+                        "take the environment.lock of the manifest of an image that was built with --build direct, "
+                        "or what pip-compile --generate-hashes or uv writes",
                         line.number,
                     )
                 )
+        asked = [line for line in (*self.for_pip, *self.lines) if line.name not in requirements.SERVER_PACKAGES]
+        self.findings += check_lock(locked, asked, Target(self.python_version))
         self.lock = "".join(f"{line.text}\n" for line in locked)
 
     def _read_safely(self, path: Path, option: str, read: Callable[[Path], Read]) -> Read | None:

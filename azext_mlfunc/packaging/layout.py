@@ -27,6 +27,10 @@ LAYERS: tuple[tuple[str, str], ...] = ((MODELS, MODEL_DIR), (FUNCTION_APP, WWWRO
 what changes most, so that a changed score.py gives one new layer of kilobytes."""
 
 
+PARTIAL = ".mlfunc-partial"
+"""What the name of a folder ends in, in which a context is being written."""
+
+
 def is_context(folder: str | os.PathLike[str]) -> bool:
-    """Whether a folder is a build context that this command wrote."""
-    return os.path.isfile(os.path.join(folder, FUNCTION_APP, FILE_NAME))
+    """Whether a folder is a build context that this command wrote, or is about to write."""
+    return os.fspath(folder).endswith(PARTIAL) or os.path.isfile(os.path.join(folder, FUNCTION_APP, FILE_NAME))

@@ -105,7 +105,7 @@ def image_config(
     diff_ids = [*base["rootfs"]["diff_ids"], *(layer.diff_id for layer in layers)]
     config["rootfs"] = {"type": "layers", "diff_ids": diff_ids}
     made = [{"created": _TIME, "created_by": f"az ml-func package: {layer.blob.name}"} for layer in layers]
-    config["history"] = [*base.get("history", []), *made]
+    config["history"] = [*(base.get("history") or []), *made]
     return _canonical(config)
 
 

@@ -39,7 +39,12 @@ SERVER_PACKAGES = frozenset(
 _PARTS_OF_SERVER = {"inference_schema": "inference-schema", "azureml.core": "azureml-core"}
 
 # A user before the host of a URL: a password or a token, but for the one user of git over ssh.
-_PASSWORD = re.compile(r"(?<!ssh)://[^/@\s]+@|://[^/@\s]*:[^/@\s]+@")
+# Or a port that is none, and a signature in the query.
+_PASSWORD = re.compile(
+    r"(?<!ssh)://[^/@\s]+@|://[^/@\s]*:[^/@\s]+@|://[^/@\s:\[]+:[^/@\s]*[^/@\s\d]"
+    r"|\?\S*\b(sig|signature|token|key|password|secret)=",
+    re.IGNORECASE,
+)
 _INCLUDE = re.compile(r"(-r|--requirement|-c|--constraint)(?:\s+|=)?(?P<path>\S+)")
 _LOCAL = re.compile(
     r"(-e|--editable)\b|\.{0,2}/|file:|[A-Za-z]:\\|.*@\s*file:|(-f|--find-links)(\s+|=)(?!\w+://)", re.IGNORECASE

@@ -76,7 +76,10 @@ def test_what_has_no_wheels_is_named_with_the_ways_out(project: Path, direct: Pa
     (project / "environment.yml").write_text(f"dependencies: [python=3.13, {environment}]\n")
     answer = direct("--image-name", "nowheel")
     assert answer.code == 1 and answer.stdout == ""
-    assert found in answer.stderr and "--build docker" in answer.stderr
+    assert found in answer.stderr
+    assert ("--build docker" in answer.stderr) == found.startswith(("docopt", "cuda")), (
+        "an engine helps with these alone"
+    )
     assert tags(registry, "nowheel") == []
 
 

@@ -7,6 +7,7 @@ from azure.cli.core.azclierror import ResourceNotFoundError, ValidationError
 
 from azext_mlfunc.packaging import package
 from azext_mlfunc.packaging.builders import NAMES, choose_builder
+from azext_mlfunc.packaging.builders.base import CannotBeBuilt
 from fakes import RecordingProgress
 
 
@@ -54,6 +55,12 @@ def test_where_neither_can_both_reasons_and_ways_out_are_named(image):
         choose_builder("auto", image, [Stub("direct", NO_WHEELS), Stub("docker", NO_ENGINE)], RecordingProgress())
     assert "docopt has no wheel" in raised.value.error_msg and "No Docker engine" in raised.value.error_msg
     assert raised.value.recommendations == ["build with an engine", "start Docker"]
+
+
+def test_what_no_builder_can_build_ends_the_search(image):
+    never = CannotBeBuilt("another file than the one that was locked", "find out why")
+    with pytest.raises(CannotBeBuilt, match="another file"):
+        choose_builder("auto", image, [Stub("direct", never), Stub("docker")], RecordingProgress())
 
 
 @pytest.mark.parametrize(("name", "problem"), [("direct", NO_WHEELS), ("docker", NO_ENGINE)])

@@ -133,6 +133,8 @@ def test_files_that_cannot_be_read(project):
         ("mine @ git+https://me:secret@example.com/mine.git", "user name and password"),
         ("mine @ git+https://secret@example.com/mine.git", "user name and password"),
         ("--extra-index-url https://secret@feed.example/_packaging/f/nuget", "user name and password"),
+        ("--extra-index-url https://me:secret", "user name and password"),
+        ("--find-links https://feed.example/?sv=1&sig=secret", "user name and password"),
         ("mine @ file:///home/me/mine.whl", "is a path on this machine"),
         ("--find-links ./wheels", "is a path on this machine"),
         ("-f wheels", "is a path on this machine"),
@@ -293,12 +295,23 @@ def test_one_channel_may_stand_alone(project):
     assert yaml.safe_load(made.content)["channels"] == ["bioconda"]
 
 
-@pytest.mark.parametrize("line", ["numpy==2.3.4", "numpy --hash=sha256:abc", "scikit-learn>=1 --hash=sha256:abc"])
+@pytest.mark.parametrize("line", ["scipy==1.16.0", "scipy --hash=sha256:abc", "scikit-learn>=1 --hash=sha256:abc"])
 def test_a_lock_that_locks_nothing_is_refused(project, line):
     [finding] = errors(
-        project.request(lock=project.write("lock.txt", f"# ours\nscipy==1.16.0 --hash=sha256:a\n{line}\n"))
+        project.request(lock=project.write("lock.txt", f"# ours\nnumpy==2.3.4 --hash=sha256:a\n{line}\n"))
     )
-    assert "is not locked" in finding.found and finding.line == 3
+    assert "is not locked" in finding.found and finding.line == 3 and "secret" not in str(finding)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "scipy==1.16.0 --hash=sha256:abc\n"])
+def test_a_lock_that_does_not_give_what_is_asked_for_is_refused(project, text):
+    [finding] = errors(project.request(lock=project.write("lock.txt", text)))
+    assert finding.where == "--lock" and "nothing, but the requirements ask for numpy==2.3.4" in finding.found
+
+
+def test_a_lock_for_another_platform_does_not_count(project):
+    lock = project.write("lock.txt", "numpy==2.3.4 ; sys_platform == 'win32' --hash=sha256:abc\n")
+    assert [f.where for f in errors(project.request(lock=lock))] == ["--lock"]
 
 
 def test_a_lock_is_what_is_installed(project):

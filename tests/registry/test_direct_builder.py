@@ -31,13 +31,15 @@ def sha256(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def push_base(host: str, repository: str = "functions/python", architecture: str = "amd64") -> str:
+def push_base(
+    host: str, repository: str = "functions/python", architecture: str = "amd64", env: list[str] | None = None
+) -> str:
     """Push a base image of one layer, as Docker does; its name."""
     config = {
         "os": "linux",
         "architecture": architecture,
         "rootfs": {"diff_ids": ["sha256:x"]},
-        "config": {"Cmd": ["x"]},
+        "config": {"Cmd": ["x"], "Env": env},
     }
     data = json.dumps(config).encode()
     with Registry(host, repository) as registry:
@@ -139,6 +141,14 @@ def test_a_base_for_another_platform_is_refused_and_nothing_is_tagged(start_regi
     host = start_registry().host
     with pytest.raises(ValidationError, match="is for linux/arm64; expected linux/amd64"):
         build(request_for(host, push_base(host, architecture="arm64")), tmp_path)
+    assert not is_tagged(host)
+
+
+def test_a_base_with_another_python_is_refused(start_registry, request_for, tmp_path):
+    host = start_registry().host
+    base = push_base(host, env=["FUNCTIONS_WORKER_RUNTIME_VERSION=3.11"])
+    with pytest.raises(ValidationError, match=r"has Python 3\.11; the environment is for Python 3\.13"):
+        build(request_for(host, base), tmp_path)
     assert not is_tagged(host)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from azext_mlfunc.packaging.builders.base import Builder
+from azext_mlfunc.packaging.builders.base import Builder, CannotBeBuilt
 from azext_mlfunc.packaging.builders.direct import DirectBuilder
 from azext_mlfunc.packaging.builders.docker import DockerBuilder
 from azext_mlfunc.packaging.image import Image
@@ -32,6 +32,8 @@ def choose_builder(name: str, image: Image, builders: Sequence[Builder], progres
     for builder in builders:
         try:
             builder.check(image, progress)
+        except CannotBeBuilt:
+            raise
         except AzCLIError as problem:
             reasons.append(f"{builder.name}: {problem.error_msg}")
             ways_out += problem.recommendations

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+from azure.cli.core.azclierror import ValidationError
+
 from azext_mlfunc.packaging.image import Image, Tally
 from azext_mlfunc.progress import Progress
 
@@ -25,6 +27,10 @@ class Built:
     size: int | None
 
 
+class CannotBeBuilt(ValidationError):
+    """What was asked for cannot be built in any way: there is no use in trying another builder."""
+
+
 class Builder(Protocol):
     """Makes an image from data, and pushes it where the request names a registry."""
 
@@ -33,6 +39,7 @@ class Builder(Protocol):
     def check(self, image: Image, progress: Progress) -> None:
         """Raise if the image cannot be built this way: nothing has been built or pushed by then.
 
+        :raises CannotBeBuilt: nor can it be in another way.
         :raises azure.cli.core.azclierror.AzCLIError: what stands in the way, and the way out.
         """
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from azext_mlfunc.findings import Finding
 from azext_mlfunc.manifest import Model
-from azext_mlfunc.packaging.builders.base import Built
+from azext_mlfunc.packaging.builders.base import Built, CannotBeBuilt
 from azext_mlfunc.packaging.context import CHUNK, Entry
 from azext_mlfunc.packaging.dependencies import DependencyLayer, LayerCache, NoWheels, make_layer
 from azext_mlfunc.packaging.image import Image, Tally
@@ -56,7 +56,7 @@ class DirectBuilder:
     _installed: DependencyLayer | None = field(default=None, init=False)
 
     def check(self, image: Image, progress: Progress) -> None:
-        from azure.cli.core.azclierror import RequiredArgumentMissingError, ValidationError
+        from azure.cli.core.azclierror import FileOperationError, RequiredArgumentMissingError, ValidationError
 
         if not image.request.registry:
             raise RequiredArgumentMissingError(
@@ -76,6 +76,16 @@ class DirectBuilder:
                 )
             except NoWheels as problem:
                 obstacles = list(problem.findings)
+                if not problem.can_be_built:
+                    raise CannotBeBuilt(
+                        "The packages cannot be installed.\n" + "\n".join(map(str, obstacles)),
+                        "Mend what is listed and run the same command again.",
+                    ) from problem
+            except OSError as problem:
+                raise FileOperationError(
+                    f"The packages could not be put into the cache: {problem}",
+                    f"Check the disk and the folder {self.cache.folder}, or remove it: it is made anew.",
+                ) from problem
         if obstacles:
             raise ValidationError(
                 "The image cannot be made without an engine.\n" + "\n".join(map(str, obstacles)),
@@ -91,6 +101,7 @@ class DirectBuilder:
             asked = pool.submit(_Base.ask, self.open_registry, parse_reference(image.base))
             layers = self._layers(image, tally)
             base = asked.result()
+            base.check_python(image.environment.python_version)
             assert tally.manifest is not None
             labels = tally.manifest.labels()
             config = blob_of("config", image_config(base.config, layers, tally.manifest.settings, labels))
@@ -150,18 +161,35 @@ class _Base:
 
     @classmethod
     def ask(cls, open_registry: Callable[[str, str], Registry], reference: Reference) -> _Base:
+        from azure.cli.core.azclierror import ValidationError
+
         registry = open_registry(reference.host, reference.repository)
         manifest = registry.manifest(reference.identifier)
         config = registry.config(manifest)
         platform = f"{config.get('os')}/{config.get('architecture')}"
         if platform != PLATFORM:
-            from azure.cli.core.azclierror import ValidationError
-
             raise ValidationError(
                 f"{reference} is for {platform}; expected {PLATFORM}, the one platform that Functions runs.",
                 "Name a base image for it with --base-image.",
             )
+        if len(config.get("rootfs", {}).get("diff_ids", [])) != len(manifest.document["layers"]):
+            raise ValidationError(
+                f"{reference} is damaged: its config and its manifest differ in the number of layers.",
+                "Name another base image with --base-image.",
+            )
         return cls(reference, registry, manifest, config)
+
+    def check_python(self, version: str) -> None:
+        """Raise where the base says that it has another Python than the dependencies are for."""
+        from azure.cli.core.azclierror import ValidationError
+
+        settings = (self.config.get("config") or {}).get("Env") or []
+        found = dict(line.partition("=")[::2] for line in settings).get("FUNCTIONS_WORKER_RUNTIME_VERSION")
+        if found and found != version:
+            raise ValidationError(
+                f"{self.reference} has Python {found}; the environment is for Python {version}.",
+                "Give the same Python in the conda file or --python-version, or another base image.",
+            )
 
     def blobs(self) -> list[Blob]:
         """Its layers, to be read from its own registry."""

@@ -28,17 +28,17 @@ class LayerCache:
     """
 
     def __init__(self, folder: Path, limit: int = DEFAULT_LIMIT, ignore: bool = False) -> None:
-        self._folder = folder
+        self.folder = folder
         self._limit = limit
         self._ignore = ignore
 
     def ignoring(self) -> LayerCache:
         """The same cache, in which nothing is found and into which everything is put anew."""
-        return LayerCache(self._folder, self._limit, ignore=True)
+        return LayerCache(self.folder, self._limit, ignore=True)
 
     def find(self, kind: str, key: str) -> Path | None:
         """The entry's folder, now the last used one; None where there is none."""
-        entry = self._folder / kind / key
+        entry = self.folder / kind / key
         if self._ignore:
             return None
         try:
@@ -54,7 +54,7 @@ class LayerCache:
 
         :raises OSError: it cannot be written.
         """
-        entry = self._folder / kind / key
+        entry = self.folder / kind / key
         entry.parent.mkdir(parents=True, exist_ok=True)
         while True:
             try:
@@ -72,7 +72,7 @@ class LayerCache:
 
     def remove(self, kind: str, key: str) -> None:
         """Forget an entry, for it turned out to be damaged."""
-        self._remove(self._folder / kind / key)
+        self._remove(self.folder / kind / key)
 
     @contextmanager
     def work_folder(self) -> Iterator[Path]:
@@ -80,7 +80,7 @@ class LayerCache:
 
         :raises OSError: it cannot be made.
         """
-        parent = self._folder / "work"
+        parent = self.folder / "work"
         parent.mkdir(parents=True, exist_ok=True)
         for left in parent.iterdir():
             if _is_abandoned(left):
@@ -93,7 +93,7 @@ class LayerCache:
 
     def _shrink(self, newest: Path) -> None:
         entries = []
-        for entry in self._folder.glob("*/*"):
+        for entry in self.folder.glob("*/*"):
             if entry.parent.name == "work":
                 continue
             try:

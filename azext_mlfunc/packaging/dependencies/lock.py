@@ -67,6 +67,12 @@ def lock_text(wheels: Iterable[LockedWheel], lines: Sequence[Line], target: Targ
     return text
 
 
+def is_lock_text(text: str) -> bool:
+    """Whether a text is a whole lock that `lock_text` made, and no damaged one."""
+    wheels = [line for line in text.splitlines() if not line.startswith(("#", "-"))]
+    return text.startswith("# ") and text.endswith("\n") and len(wheels) == len(hashes(text))
+
+
 def hashes(lock: str) -> list[str]:
     """The wheels' checksums in a lock that `lock_text` made."""
     return re.findall(r"--hash=sha256:([0-9a-f]{64})$", lock, re.MULTILINE)
@@ -74,8 +80,9 @@ def hashes(lock: str) -> list[str]:
 
 def check_lock(lock: Sequence[Line], lines: Sequence[Line], target: Target) -> Iterator[Finding]:
     """Yield what the requirements ask for and the lock does not give."""
-    locked = {line.name: line for line in lock if line.name}
-    versions = _versions(lock)
+    held = [line for line in lock if (named := requirement_of(line)) and is_for(named, target)]
+    locked = {line.name: line for line in held}
+    versions = _versions(held)
     for line in lines:
         requirement = requirement_of(line)
         if requirement is None or not is_for(requirement, target):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,26 @@ from azext_mlfunc.packaging import requirements as requirements_file
 from azext_mlfunc.packaging.dependencies import pip
 from azext_mlfunc.packaging.dependencies.cache import LayerCache
 from azext_mlfunc.packaging.dependencies.layer import FORMAT, MEDIA_TYPE, write_layer
-from azext_mlfunc.packaging.dependencies.lock import LockedWheel, check_lock, hashes, is_for, lock_text, requirement_of
-from azext_mlfunc.packaging.dependencies.problems import NoWheels, no_wheel
+from azext_mlfunc.packaging.dependencies.lock import (
+    LockedWheel,
+    check_lock,
+    hashes,
+    is_for,
+    is_lock_text,
+    lock_text,
+    requirement_of,
+)
+from azext_mlfunc.packaging.dependencies.problems import NoWheels, masked, no_wheel
 from azext_mlfunc.packaging.dependencies.target import Target
 from azext_mlfunc.packaging.dependencies.wheel import DamagedWheel
 from azext_mlfunc.packaging.requirements import Line
 from azext_mlfunc.progress import Progress
 
+# What makes pip build a package, by itself or by taking back that only wheels are wanted.
+_BUILDS = re.compile(
+    r"^(-e\b|--editable|--no-binary|--only-binary(?!(=|\s+):all:$))"
+    r"|\s--(global-option|config-settings?|install-option)\b"
+)
 _RESOLUTIONS, _LAYERS = "resolutions", "layers"
 _LOCK_FILE, _LAYER_FILE, _ABOUT_FILE = "lock.txt", "layer.tar.gz", "layer.json"
 
@@ -73,9 +87,8 @@ def make_layer(
             _raise(check_lock(given, lines, target))
             lines = given
         key = _key(lines, target, is_lock=lock is not None)
-        resolved = cache.find(_RESOLUTIONS, key)
-        if resolved:
-            text = (resolved / _LOCK_FILE).read_text(encoding="utf-8")
+        text = _resolved(cache, key)
+        if text is not None:
             if layer := _cached(cache, text):
                 progress.step(f"Dependencies are those of the cached layer {layer.digest}")
                 return layer
@@ -109,8 +122,8 @@ def _check(lines: Sequence[Line], target: Target) -> None:
     findings, can_be_built = [], True
     for line in lines:
         requirement = requirement_of(line)
-        if line.text.startswith(("-e", "--editable", "--no-binary")):
-            findings.append(no_wheel(line.text, "it asks for a package's source", target))
+        if _BUILDS.search(line.text):
+            findings.append(no_wheel(masked(line.text), "it asks for a package's source", target))
         elif line.text.startswith("-"):
             continue
         elif requirement is None:
@@ -187,6 +200,21 @@ def _layer_key(lock: str) -> str:
     return hashlib.sha256("\n".join([f"format {FORMAT}", *hashes(lock)]).encode()).hexdigest()
 
 
+def _resolved(cache: LayerCache, key: str) -> str | None:
+    """The lock of an earlier resolution; one that is damaged is forgotten."""
+    entry = cache.find(_RESOLUTIONS, key)
+    if entry is None:
+        return None
+    try:
+        text = (entry / _LOCK_FILE).read_text(encoding="utf-8")
+        if is_lock_text(text):
+            return text
+    except (OSError, ValueError):
+        pass
+    cache.remove(_RESOLUTIONS, key)
+    return None
+
+
 def _cached(cache: LayerCache, lock: str) -> DependencyLayer | None:
     key = _layer_key(lock)
     entry = cache.find(_LAYERS, key)
@@ -194,10 +222,16 @@ def _cached(cache: LayerCache, lock: str) -> DependencyLayer | None:
         return None
     try:
         about = json.loads((entry / _ABOUT_FILE).read_text(encoding="utf-8"))
-        layer = DependencyLayer(entry / _LAYER_FILE, about["digest"], about["diffId"], about["size"], MEDIA_TYPE, lock)
-        if layer.path.stat().st_size == layer.size:
+        layer = DependencyLayer(
+            entry / _LAYER_FILE, str(about["digest"]), str(about["diffId"]), int(about["size"]), MEDIA_TYPE, lock
+        )
+        if (
+            layer.digest.startswith("sha256:")
+            and layer.diff_id.startswith("sha256:")
+            and layer.path.stat().st_size == layer.size
+        ):
             return layer
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         pass
     cache.remove(_LAYERS, key)
     return None

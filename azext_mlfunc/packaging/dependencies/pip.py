@@ -22,6 +22,13 @@ from azext_mlfunc.progress import Progress
 
 _RUN_PIP = Path(__file__).with_name("run_pip.py")
 _LAST_LINES = 15
+_TAKEN = frozenset(
+    f"PIP_{name}"
+    for name in (
+        "CACHE_DIR CERT CLIENT_CERT CONFIG_FILE CONSTRAINT DEFAULT_TIMEOUT EXTRA_INDEX_URL FIND_LINKS INDEX_URL "
+        "KEYRING_PROVIDER NO_CACHE_DIR NO_INDEX PRE PROXY RETRIES TIMEOUT TRUSTED_HOST USE_DEPRECATED USE_FEATURE"
+    ).split()
+)
 
 
 def download(requirements: Path, target: Target, folder: Path, progress: Progress, is_lock: bool) -> list[Path]:
@@ -42,7 +49,8 @@ def download(requirements: Path, target: Target, folder: Path, progress: Progres
     if is_lock:
         command += ["--no-deps", "--require-hashes"]
     # pip puts downloads into the temporary folder first, and that is memory on many machines.
-    environment = {**os.environ, "TMPDIR": str(unpacked), "TEMP": str(unpacked), "TMP": str(unpacked)}
+    environment = {name: value for name, value in os.environ.items() if _is_taken(name)}
+    environment |= {"TMPDIR": str(unpacked), "TEMP": str(unpacked), "TMP": str(unpacked)}
     environment |= {"PYTHONIOENCODING": "utf-8", "PIP_QUIET": "0", "NO_COLOR": "1"}
     said: deque[str] = deque(maxlen=_LAST_LINES)
     with subprocess.Popen(
@@ -64,13 +72,19 @@ def download(requirements: Path, target: Target, folder: Path, progress: Progres
     return sorted(wheels.iterdir())
 
 
+def _is_taken(variable: str) -> bool:
+    """Whether pip gets an environment variable: of its own only those that say where and how it downloads, as others
+    would choose other packages than the requirements do (PIP_PLATFORM, PIP_NO_DEPS, PIP_REQUIREMENT, …)."""
+    return not variable.startswith("PIP_") or variable in _TAKEN
+
+
 def configuration(environment: Mapping[str, str]) -> Iterator[bytes]:
     """What the user told pip outside the requirements: it may resolve differently when any of it changes.
 
     Source: pip documentation, "Configuration", for the places of its files.
     """
     for name in sorted(environment):
-        if name.startswith("PIP_"):
+        if name.startswith("PIP_") and _is_taken(name):
             yield f"{name}={environment[name]}".encode()
     home = Path(environment.get("USERPROFILE" if os.name == "nt" else "HOME") or Path.home())
     folders = [Path(sys.prefix), home / ".pip", home / "pip", home / "Library" / "Application Support" / "pip"]
