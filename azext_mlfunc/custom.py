@@ -52,8 +52,11 @@ def package(
         registry=resolve_registry(cmd.cli_ctx, registry),
     )
     progress = AzProgress(cmd.cli_ctx)
-    image = packaging.plan(request)
-    if context_only:
-        return packaging.write_context(image, Path(context_only), progress)
-    ways = builders(cmd.cli_ctx, build_network=build_network, use_cache=not no_cache)
-    return packaging.package(image, choose_builder(build, image, ways, progress), progress)
+    try:
+        image = packaging.plan(request)
+        if context_only:
+            return packaging.write_context(image, Path(context_only), progress)
+        ways = builders(cmd.cli_ctx, build_network=build_network, use_cache=not no_cache)
+        return packaging.package(image, choose_builder(build, image, ways, progress), progress)
+    finally:
+        progress.done()  # whatever happened, no live line stays behind

@@ -13,7 +13,6 @@ class RecordingProgress:
 
     def __init__(self) -> None:
         self.steps: list[str] = []
-        self.is_done = False
 
     def step(self, message: str) -> None:
         self.steps.append(message)
@@ -22,7 +21,7 @@ class RecordingProgress:
         assert fraction is None or 0 <= fraction <= 1
 
     def done(self) -> None:
-        self.is_done = True
+        pass
 
 
 class MemoryBuilder:

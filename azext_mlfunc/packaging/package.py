@@ -59,13 +59,9 @@ def _found(check: Check, request: PackageRequest) -> Iterator[Finding]:
 
 def package(image: Image, builder: Builder, progress: Progress) -> dict[str, Any]:
     """Build the image, push it, and return the command's result."""
-    try:
-        _announce(image, progress)
-        tally = Tally(on_bytes=lambda total: progress.live(f"Packed {total >> 20} MiB"))
-        built = builder.build(image, tally, progress)
-    finally:
-        progress.done()
-    return _result(image, tally, built)
+    _announce(image, progress)
+    tally = Tally(on_bytes=lambda total: progress.live(f"Packed {total >> 20} MiB"))
+    return _result(image, tally, builder.build(image, tally, progress))
 
 
 def write_context(image: Image, folder: Path, progress: Progress) -> dict[str, Any]:
@@ -96,8 +92,6 @@ def write_context(image: Image, folder: Path, progress: Progress) -> dict[str, A
         raise FileOperationError(
             f"The context was not written: {problem}", recommendation="Check the disk and the permissions."
         ) from problem
-    finally:
-        progress.done()
     return _result(image, tally, Built(str(folder), None, None, tally.total))
 
 

@@ -12,15 +12,13 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from azext_mlfunc.findings import Finding
 
 # The setting under which azureml-contrib-functions kept the one connection of its triggers; deploy writes it.
 CONNECTION_SETTING = "TriggerConnectionString"
 _REGEX_OF_CAMEL = re.compile(r"_(\w)")
-
-TriggerT = TypeVar("TriggerT", bound="Trigger")
 
 
 def option(*, default: str, help: str, choices: tuple[str, ...] | None = None) -> Any:
