@@ -9,6 +9,10 @@ import sys
 # Each module has add_arguments(parser) and run(arguments) -> exit code; imported only when asked for, so that the
 # Functions host starts without the storage emulator's needs and the other way round.
 COMMANDS = {
+    "up": ("local_azure.up", "start the local Azure, and sign in to it"),
+    "env": ("local_azure.env", "print what to export so that az and the SDKs reach it"),
+    "down": ("local_azure.down", "end it; what it keeps stays for the next `up`"),
+    "serve": ("local_azure.serve", "be the local Azure, in the foreground: what `up` starts"),
     "demo": ("local_azure.demo", "package the example for each trigger and score with it"),
     "functions-host": ("local_azure.functions_host.command", "run a function app with the real Python worker"),
     "service-bus": ("local_azure.service_bus.command", "run a small Service Bus"),

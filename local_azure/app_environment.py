@@ -1,4 +1,4 @@
-"""The virtual environment of an app: what its requirements ask for, and Microsoft's Python worker.
+"""Virtual environments with Microsoft's Python worker: with what an app's requirements ask for, or with nothing else.
 
 Made once and kept under a name that is a hash of all that it depends on.
 """
@@ -38,19 +38,37 @@ def app_environment(context: Path, python: str | Path, environments: Path) -> Pa
     """
     context = Path(context)
     requirements = _requirements(context)
-    version = _python_version(python)
-    wanted = _worker_packages(requirements)
-    inputs = "\n".join(
-        [version, str(Path(python).resolve()), *wanted, requirements, *_local_files(context, requirements)]
-    )
-    folder = Path(environments) / hashlib.sha256(inputs.encode()).hexdigest()[:16]
+    listed = ["--requirement", "requirements.txt"] if requirements else []
+    inputs = [requirements, *_local_files(context, requirements)]
+    return _environment(python, environments, [*listed, *_worker_packages(requirements)], inputs, context)
+
+
+def worker_only_environment(python: str | Path, environments: Path) -> Path:
+    """The interpreter of an environment that has the worker alone, for an app that brings its packages.
+
+    Args:
+        python: a Python of 3.13 or newer to base it on.
+        environments: the folder where environments are kept.
+
+    Raises:
+        EnvironmentFailed: the Python is too old, or the worker could not be installed.
+    """
+    return _environment(python, environments, _worker_packages(""), (), None)
+
+
+def _environment(
+    python: str | Path, environments: Path, packages: Sequence[str], inputs: Sequence[str], cwd: Path | None
+) -> Path:
+    """The interpreter of an environment with ``packages``, arguments of pip that ``inputs`` say more of."""
+    version = python_version(python)
+    named = "\n".join([version, str(Path(python).resolve()), *packages, *inputs])
+    folder = Path(environments) / hashlib.sha256(named.encode()).hexdigest()[:16]
     interpreter = folder / "bin" / "python"
     with _locked(folder.with_suffix(".lock")):
         if not (folder / _COMPLETE).exists():
             shutil.rmtree(folder, ignore_errors=True)  # what an interrupted run left
             _make(folder, python)
-            listed = ["--requirement", "requirements.txt"] if requirements else []
-            _install(interpreter, [*listed, *wanted], cwd=context)
+            _install(interpreter, packages, cwd)
             (folder / _COMPLETE).touch()
     return interpreter
 
@@ -83,7 +101,12 @@ def _worker_packages(requirements: str) -> list[str]:
     return ["azure-functions"] if named else [f"{RUNTIME}=={RUNTIME_VERSION}", "azure-functions"]
 
 
-def _python_version(python: str | Path) -> str:
+def python_version(python: str | Path) -> str:
+    """The version of an interpreter, such as 3.13.0.
+
+    Raises:
+        EnvironmentFailed: it is older than the worker needs, or cannot be run.
+    """
     code = "import sys; print(*sys.version_info[:3], sep='.')"
     version = _run([str(python), "-c", code]).strip()
     if tuple(map(int, version.split(".")))[:2] < OLDEST_PYTHON:
@@ -100,7 +123,7 @@ def _make(folder: Path, python: str | Path) -> None:
         _run([str(python), "-m", "venv", str(folder)])
 
 
-def _install(interpreter: Path, arguments: Sequence[str], cwd: Path) -> None:
+def _install(interpreter: Path, arguments: Sequence[str], cwd: Path | None) -> None:
     uv = _uv()
     if uv is not None:
         _run([uv, "pip", "install", "--quiet", "--python", str(interpreter.absolute()), *arguments], cwd)

@@ -22,6 +22,7 @@ VERSION = "3.35.0"  # later ones need Node 21; azurite_accounts.js relies on thi
 OLDEST_NODE = 18
 ACCOUNT = "devstoreaccount1"  # the account that every storage emulator has
 _HOST = "127.0.0.1"
+_SERVICES = ("blob", "queue", "table")
 _PRELOAD = Path(__file__).with_name("azurite_accounts.js")
 _MAIN = Path("node_modules", "azurite", "dist", "src", "azurite.js")
 _START_TIMEOUT = 60.0  # seconds
@@ -76,15 +77,15 @@ class Azurite:
         prefix: the folder given to ``install``.
         state_dir: accounts, the log and, unless ``in_memory``, the data are kept here.
         in_memory: keep the data in memory only.
+        certificate: files with a certificate and its key: it then speaks TLS only, and takes tokens of Entra ID too.
     """
 
     prefix: Path
     state_dir: Path
     in_memory: bool = True
-    blob_port: int = field(default=0, init=False)
-    queue_port: int = field(default=0, init=False)
-    table_port: int = field(default=0, init=False)
-    _keys: dict[str, str] = field(default_factory=dict, init=False, repr=False)
+    certificate: tuple[Path, Path] | None = None
+    ports: dict[str, int] = field(default_factory=dict, init=False)  # by service: blob, queue, table
+    _keys: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False)
     _process: ManagedProcess | None = field(default=None, init=False, repr=False)
 
     def start(self) -> Azurite:
@@ -101,14 +102,16 @@ class Azurite:
             )
         self.state_dir.mkdir(parents=True, exist_ok=True)
         self.add_account(ACCOUNT)
-        self.blob_port, self.queue_port, self.table_port = free_port(), free_port(), free_port()
+        self.ports = {service: free_port() for service in _SERVICES}
+        secure = []
+        if self.certificate is not None:
+            secure = ["--cert", str(self.certificate[0]), "--key", str(self.certificate[1]), "--oauth", "basic"]
         storage = ["--inMemoryPersistence"] if self.in_memory else ["--location", str(self.state_dir / "data")]
         command = [
             find_node(), "-r", str(_PRELOAD), str(main.resolve()), *storage,
             "--silent", "--disableTelemetry", "--skipApiVersionCheck",
-            "--blobHost", _HOST, "--queueHost", _HOST, "--tableHost", _HOST,
-            "--blobPort", str(self.blob_port), "--queuePort", str(self.queue_port),
-            "--tablePort", str(self.table_port),
+            *(f"--{service}Host={_HOST}" for service in _SERVICES),
+            *(f"--{service}Port={port}" for service, port in self.ports.items()), *secure,
         ]  # fmt: skip
         environment = {**os.environ, "AZURITE_ACCOUNTS_FILE": str(self._accounts_file)}
         self._process = ManagedProcess(command, environment, self.log_file)
@@ -128,34 +131,48 @@ class Azurite:
     def add_account(self, name: str) -> str:
         """Add a storage account, also while it runs; returns its connection string.
 
-        The key is new, unless the account was added before in the same ``state_dir``.
+        The keys are new, unless the account was added before in the same ``state_dir``.
 
         Raises:
             ValueError: the name is not one of a storage account (3 to 24 lower-case letters and digits).
         """
         if re.fullmatch(r"[a-z0-9]{3,24}", name) is None:
             raise ValueError(f"'{name}' is not a storage account name: 3 to 24 lower-case letters and digits.")
-        if not self._keys and self._accounts_file.exists():
-            for line in self._accounts_file.read_text("utf-8").split():
-                known, _, key = line.partition(":")
-                self._keys[known] = key
+        self._read_accounts()
         if name not in self._keys:
-            self._keys[name] = base64.b64encode(secrets.token_bytes(64)).decode()
+            self._keys[name] = [_new_key(), _new_key()]
             self._write_accounts()
         return self.connection_string(name)
 
+    def keys(self, name: str) -> list[str]:
+        """The two keys of an account that was added."""
+        return list(self._keys[name])
+
+    def remove_account(self, name: str) -> None:
+        """Take an account away; what it holds stays, and is there again for an account of the same name."""
+        if self._keys.pop(name, None) is not None:
+            self._write_accounts()
+
+    def renew_key(self, name: str, index: int) -> None:
+        """Replace one of the two keys (0 or 1)."""
+        self._keys[name][index] = _new_key()
+        self._write_accounts()
+
+    def has_account(self, name: str) -> bool:
+        return name in self._keys
+
     def connection_string(self, account: str = ACCOUNT) -> str:
-        """The connection string of an account.
+        """The connection string of an account, with this machine's addresses in it.
 
         Raises:
             KeyError: there is no such account; the text lists those there are.
         """
         if account not in self._keys:
             raise KeyError(f"There is no account '{account}'; there are {', '.join(sorted(self._keys))}.")
-        endpoints = (("Blob", self.blob_port), ("Queue", self.queue_port), ("Table", self.table_port))
+        scheme, host = ("https", "localhost") if self.certificate else ("http", _HOST)
         return ";".join(
-            ["DefaultEndpointsProtocol=http", f"AccountName={account}", f"AccountKey={self._keys[account]}"]
-            + [f"{service}Endpoint=http://{_HOST}:{port}/{account}" for service, port in endpoints]
+            [f"DefaultEndpointsProtocol={scheme}", f"AccountName={account}", f"AccountKey={self._keys[account][0]}"]
+            + [f"{name.title()}Endpoint={scheme}://{host}:{port}/{account}" for name, port in self.ports.items()]
         )
 
     @property
@@ -174,18 +191,29 @@ class Azurite:
     def _accounts_file(self) -> Path:
         return self.state_dir / "accounts"
 
+    def _read_accounts(self) -> None:
+        """Take over the accounts of an earlier run."""
+        if not self._keys and self._accounts_file.exists():
+            for line in self._accounts_file.read_text("utf-8").split():
+                known, *keys = line.split(":")
+                self._keys[known] = keys
+
     def _write_accounts(self) -> None:
         """Replace the file at once, so that Azurite never reads half of it."""
         self.state_dir.mkdir(parents=True, exist_ok=True)
         draft = self.state_dir / "accounts.new"
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.writelines(f"{name}:{key}\n" for name, key in self._keys.items())
+            file.writelines(f"{':'.join([name, *keys])}\n" for name, keys in self._keys.items())
         draft.replace(self._accounts_file)
 
     def _answers(self) -> bool:
         if self._process is None or not self._process.running:
             raise AzuriteMissing(f"Azurite ended at once: {self.log_file.read_text('utf-8', 'replace').strip()}")
-        return all(accepts_connections(port) for port in (self.blob_port, self.queue_port, self.table_port))
+        return all(accepts_connections(port) for port in self.ports.values())
+
+
+def _new_key() -> str:
+    return base64.b64encode(secrets.token_bytes(64)).decode()
 
 
 def _major_version(node: str) -> int:

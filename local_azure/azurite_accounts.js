@@ -1,7 +1,7 @@
 // Loaded into Azurite with `node -r`: accounts may be added while it runs.
 //
 // Azurite reads its accounts from AZURITE_ACCOUNTS, at start and once a minute. Here they come from the file named by
-// AZURITE_ACCOUNTS_FILE (one `name:key` a line), which is read again whenever it has changed. This replaces methods of
+// AZURITE_ACCOUNTS_FILE (one `name:key:key` a line), which is read again whenever it has changed. This replaces methods of
 // a private class of Azurite 3.35.0, so that version is pinned.
 "use strict";
 const fs = require("fs");

@@ -32,6 +32,8 @@ START_COMMAND = "opt/startup/start_nonappservice.sh"
 
 _HERE = Path(__file__).parent
 _LOCAL_AZURE = _HERE.parent
+# What the host imports; a change in any other part of local_azure leaves the image as it is.
+_OF_THE_HOST = ("__init__.py", "processes.py", "waiting.py", "functions_host")
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def rootfs_tar(cache: Path) -> Path:
         subprocess.CalledProcessError: If mmdebstrap failed; it has said why on stderr.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    debian, ours = _debian_tar(cache), dict(_our_files())
+    debian, ours = _debian_tar(cache), dict(our_files())
     sources = (part for name, path in ours.items() for part in (name.encode(), path.read_bytes()))
     tar = cache / f"rootfs-{_digest([debian.name.encode(), *sources])}.tar"
     if not tar.exists():
@@ -122,10 +124,11 @@ def _debian_tar(cache: Path) -> Path:
     return tar
 
 
-def _our_files() -> Iterator[tuple[str, Path]]:
+def our_files() -> Iterator[tuple[str, Path]]:
     """Our own files in the image: the path there, the path here."""
     yield START_COMMAND, _HERE / "start_nonappservice.sh"
-    for path in sorted(_LOCAL_AZURE.rglob("*.py")):
+    parts = [_LOCAL_AZURE / name for name in _OF_THE_HOST]
+    for path in sorted(file for part in parts for file in (part.rglob("*.py") if part.is_dir() else [part])):
         yield f"{OUR_HOST_FOLDER}/{_LOCAL_AZURE.name}/{path.relative_to(_LOCAL_AZURE)}", path
 
 

@@ -1,4 +1,4 @@
-"""``python -m local_azure functions-host``: run a host until SIGTERM or SIGINT.
+"""``python -m local_azure functions-host``: run a host until SIGTERM or SIGINT, or the end of its parent.
 
 Everything can be given by flags or, as in a Functions image, by the environment alone: AzureWebJobsScriptRoot,
 ASPNETCORE_URLS, FUNCTIONS_SECRETS_PATH, languageWorkers__python__defaultExecutablePath, and LOCAL_AZURE_WORKER_PATH.
@@ -16,12 +16,16 @@ from pathlib import Path
 from typing import TextIO
 from urllib.parse import urlsplit
 
-from local_azure.functions_host.host import Host, HostOptions
+from local_azure.functions_host.host import Host
 from local_azure.functions_host.log import HostLog, secrets_in
+from local_azure.functions_host.options import HostOptions
 
 # Of the caller's own environment these are not for the app; of the app settings they are.
 _OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+# What the app's environment says of these holds for the connections of the host itself, too.
+_OF_CONNECTIONS = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _DEFAULT_SECRETS = "/azure-functions-host/Secrets"
+_PARENT_INTERVAL = 0.5  # seconds between two looks whether the parent is there
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--blob-polling-interval", type=float, default=0.5, metavar="SECONDS")
     parser.add_argument("--log", type=Path, help="log file (default: stderr)")
+    parser.add_argument("--with-parent", action="store_true", help="end when the process that started this one ends")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the host as these arguments say; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="functions-host")
+    add_arguments(parser)
+    return run(parser.parse_args(arguments))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -52,7 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     stream: TextIO = arguments.log.open("a", encoding="utf-8") if arguments.log else sys.stderr
+    parent = os.getppid()
     options = read_options(arguments)
+    os.environ.update({name: value for name, value in options.environment.items() if name.upper() in _OF_CONNECTIONS})
     host = Host(options, HostLog(stream, secrets_in(options.settings)))
     try:
         port = host.start()
@@ -61,7 +75,9 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     name = "localhost" if options.address[0] == "0.0.0.0" else options.address[0]
     print(json.dumps({"url": f"http://{name}:{port}", "pid": os.getpid()}), flush=True)
-    stop.wait()
+    while not stop.wait(_PARENT_INTERVAL if arguments.with_parent else None):
+        if os.getppid() != parent:
+            break
     host.stop()
     return 0
 

@@ -135,18 +135,17 @@ def read_app(script_root: Path, settings: Mapping[str, str]) -> App:
     """Read and validate the app in ``script_root``.
 
     Raises:
-        HostError: there is no usable host.json, or the settings name another language.
+        HostError: host.json is of no use, or the settings name another language than that of the functions
+            (``Utility.VerifyFunctionsMatchSpecifiedLanguage``).
     """
-    runtime = settings.get("FUNCTIONS_WORKER_RUNTIME", "python")
-    if runtime != "python":
-        raise HostError(
-            f"Did not find functions with language [{runtime}]. This host runs python; "
-            "set FUNCTIONS_WORKER_RUNTIME=python."
-        )
     configuration = read_host_configuration(script_root, settings)
     functions: list[FunctionDefinition] = []
     errors: dict[str, str] = {}
-    for path in sorted(script_root.glob("*/function.json")):
+    paths = sorted(script_root.glob("*/function.json"))
+    runtime = settings.get("FUNCTIONS_WORKER_RUNTIME") or "python"
+    if paths and runtime.lower() != "python":
+        raise HostError(f"Did not find functions with language [{runtime}].")
+    for path in paths:
         try:
             functions.append(read_function(path, settings))
         except FunctionError as error:
@@ -155,12 +154,12 @@ def read_app(script_root: Path, settings: Mapping[str, str]) -> App:
 
 
 def read_host_configuration(script_root: Path, settings: Mapping[str, str]) -> HostConfiguration:
-    """host.json with the ``AzureFunctionsJobHost__a__b`` settings laid over it."""
+    """host.json, or the default one where there is none, with the ``AzureFunctionsJobHost__a__b`` settings over it."""
     path = script_root / "host.json"
     try:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise HostError(f"No host.json was found in '{script_root}'.") from None
+        document = {"version": "2.0"}  # what the real host makes there (``HostJsonFileConfigurationSource``)
     except ValueError as error:
         raise HostError(f"Unable to parse host configuration file '{path}': {error}") from error
     if not isinstance(document, dict) or document.get("version") != "2.0":

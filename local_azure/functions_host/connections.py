@@ -32,6 +32,16 @@ def service_bus_connection(settings: Mapping[str, str], name: str | None) -> str
     return _find(settings, name or "ServiceBus", "Service Bus account connection string")
 
 
+def keys_have_storage(settings: Mapping[str, str]) -> bool:
+    """Whether the settings say where an app on App Service keeps its keys (``DefaultSecretManagerProvider``)."""
+    return bool(
+        settings.get("AzureWebJobsSecretStorageType")
+        or settings.get("AzureWebJobsSecretStorageSas")
+        or settings.get(f"AzureWebJobs{HOST_STORAGE}")
+        or any(name.startswith(f"AzureWebJobs{HOST_STORAGE}__") for name in settings)
+    )
+
+
 def _find(settings: Mapping[str, str], name: str, kind: str) -> str:
     found = settings.get(f"AzureWebJobs{name}") or settings.get(name)
     if found:

@@ -16,6 +16,6 @@ if __name__ == "__main__":
     root = Path(__file__).resolve().parents[2]
     folders = os.environ.pop("LOCAL_AZURE_PATH", f"{root}:{root / 'site-packages'}").split(":")
     sys.path[:0] = folders
-    from local_azure.__main__ import main
+    from local_azure.functions_host.command import main
 
-    sys.exit(main(["functions-host", "--settings-from-environment", *sys.argv[1:]]))
+    sys.exit(main(["--settings-from-environment", *sys.argv[1:]]))

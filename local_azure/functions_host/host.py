@@ -5,69 +5,37 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from local_azure.functions_host.bindings import make_outputs, make_trigger
 from local_azure.functions_host.bindings.base import Output, Services, Trigger, TriggerEvent
 from local_azure.functions_host.bindings.http import HttpTrigger
 from local_azure.functions_host.configuration import App, FunctionDefinition, HostConfiguration, read_app
+from local_azure.functions_host.connections import keys_have_storage
 from local_azure.functions_host.errors import FunctionError, HostError
 from local_azure.functions_host.http_server import DEFAULT_BODY_LIMIT, HostServer
-from local_azure.functions_host.keys import Keys, load_keys
+from local_azure.functions_host.keys import EXTENSIONS, Keys, KeyStore
 from local_azure.functions_host.log import HostLog
+from local_azure.functions_host.options import HostOptions, worker_environment
+from local_azure.functions_host.router import Router
 from local_azure.functions_host.worker_process import WorkerProcess
 from local_azure.functions_host.worker_supervisor import InvocationResult, WorkerSupervisor
 
 VERSION = "4.0.0-local"
 STARTING, RUNNING, ERROR, STOPPING = "Starting", "Running", "Error", "Stopping"
-_NOT_FOR_THE_WORKER = ("CONTAINER_NAME", "WEBSITE_INSTANCE_ID")  # they make the worker rewrite its own path
-_THREAD_COUNT = "PYTHON_THREADPOOL_THREAD_COUNT"
-
-
-@dataclass(frozen=True)
-class HostOptions:
-    """How to run an app.
-
-    Attributes:
-        script_root: the app's folder (wwwroot).
-        python: the interpreter of the app's environment, 3.13 or newer, with ``azure-functions-runtime-v1``.
-        settings: the app settings.
-        environment: the worker's environment, which includes the settings.
-        keys_file: the host's secrets file; the functions' are beside it.
-        address: interface and port (0: any free one).
-        worker_path: a folder with the runtime, when the interpreter's own packages lack it.
-        blob_polling_interval: seconds between two looks into a container.
-    """
-
-    script_root: Path
-    python: str
-    settings: Mapping[str, str]
-    environment: Mapping[str, str]
-    keys_file: Path
-    address: tuple[str, int] = ("127.0.0.1", 0)
-    worker_path: str | None = None
-    blob_polling_interval: float = 0.5
-
-
-def worker_environment(options: HostOptions) -> dict[str, str]:
-    """The environment of the worker, with what the host puts into it.
-
-    Source: Azure/azure-functions-host, ``DefaultWorkerProcessFactory`` (a pool of 1000 threads unless the app says
-    otherwise) and worker.py (the two variables that are left out).
-    """
-    environment = {
-        "FUNCTIONS_WORKER_RUNTIME": "python",
-        "AzureWebJobsScriptRoot": str(options.script_root),
-        _THREAD_COUNT: "1000",
-        **options.environment,
-    }
-    for name in _NOT_FOR_THE_WORKER:
-        environment.pop(name, None)
-    return environment
+_ON_APP_SERVICE = "WEBSITE_INSTANCE_ID"  # set there and nowhere else (``IsAppService``)
+_BLOBS_KEY = "blobs_extension"  # the blob extension has the host make it, for its webhook
+_NO_FUNCTIONS = (
+    "No functions were found. This can occur before you deploy code to your function app or when the host.json file is "
+    "missing from the most recent deployment."
+)
+_NO_KEYS = (
+    "Secret initialization from Blob storage failed due to missing both an Azure Storage connection string and a SAS "
+    "connection uri. For Blob Storage, please provide at least one of these. If you intend to use files for secrets, "
+    "add an App Setting key 'AzureWebJobsSecretStorageType' with value 'Files'."
+)
 
 
 class Host:
@@ -92,7 +60,7 @@ class Host:
         self._server: HostServer | None = None
         self._started_at = time.monotonic()
         self._state_lock = threading.Lock()
-        self.keys = Keys("", {}, {})
+        self._keys = KeyStore(options.keys_file)
         self.home_page = options.settings.get("AzureWebJobsDisableHomepage", "").lower() not in ("true", "1")
 
     # -- life
@@ -104,11 +72,12 @@ class Host:
             OSError: the port is taken.
         """
         app = self._read_app()
-        names = [path.parent.name for path in self._options.script_root.glob("*/function.json")]
-        self.keys = load_keys(self._options.keys_file, names)
+        self._keys.load(path.parent.name for path in self._options.script_root.glob("*/function.json"))
+        if app is not None and _uses_blobs(app) and _BLOBS_KEY not in self.keys.system:
+            self._keys.put(EXTENSIONS, _BLOBS_KEY)
         self._log.hide(self.keys.all())
         limit = int(self._options.settings.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", DEFAULT_BODY_LIMIT))
-        self._server = HostServer(self, self._options.address, limit)
+        self._server = HostServer(Router(self).answer, self._options.address, limit)
         port = self._server.start()
         if app is not None:
             threading.Thread(target=self._start_app, args=(app,), name="start-app", daemon=True).start()
@@ -144,9 +113,16 @@ class Host:
 
     def _bring_up(self, app: App) -> None:
         self._log.information("Host.Startup", f"{len(app.functions)} functions found in {self._options.script_root}.")
+        if not app.functions:
+            self._log.warning("Host.Startup", _NO_FUNCTIONS)
         self._definitions = app.functions
         for name, error in app.errors.items():
             self._function_failed(name, error)
+        if _uses_blobs(app) and not keys_have_storage(self._options.settings):
+            self._fail(
+                _NO_KEYS
+            )  # the blob extension asks for its key while the host starts (``ScriptWebHookProvider``)
+            return
         services = Services(
             settings=self._options.settings,
             configuration=app.configuration,
@@ -251,11 +227,20 @@ class Host:
                 return InvocationResult(result.invocation_id, error=text)
         return result
 
-    # -- what the server shows
+    # -- what its pages show: see HostView
 
     @property
     def log(self) -> HostLog:
         return self._log
+
+    @property
+    def keys(self) -> Keys:
+        return self._keys.keys
+
+    @property
+    def key_store(self) -> KeyStore | None:
+        settings = self._options.settings
+        return self._keys if keys_have_storage(settings) or not settings.get(_ON_APP_SERVICE) else None
 
     def wait_until_available(self) -> bool:
         self._settled.wait()
@@ -263,6 +248,9 @@ class Host:
 
     def triggers(self) -> dict[str, Trigger]:
         return self._triggers
+
+    def has_function(self, name: str) -> bool:
+        return name.lower() in self.keys.functions
 
     def status(self) -> dict[str, Any]:
         """The answer of GET /admin/host/status, with the process ids of this host beside it."""
@@ -304,6 +292,13 @@ class Host:
             "isDirect": False,
             "isProxy": False,
         }
+
+
+def _uses_blobs(app: App) -> bool:
+    """Whether the app needs the blob extension."""
+    return any(
+        binding.type.lower() in ("blobtrigger", "blob") for function in app.functions for binding in function.bindings
+    )
 
 
 def _side_by_side(calls: list[Callable[[], None]]) -> None:

@@ -32,6 +32,8 @@ class FunctionsHost:
         state_dir: where settings, keys and the log are kept; keys survive a restart in the same folder.
         port: 0 for any free one.
         blob_polling_interval: seconds between two looks into a container.
+        inherit: what of an environment the app finds beside its settings; by default this process's own. The host
+            itself runs in it, too.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class FunctionsHost:
         state_dir: Path,
         port: int = 0,
         blob_polling_interval: float = 0.2,
+        inherit: Mapping[str, str] | None = None,
     ) -> None:
         self._script_root = Path(script_root)
         self._python = str(python)
@@ -49,6 +52,7 @@ class FunctionsHost:
         self._state_dir = Path(state_dir)
         self._port = port
         self._blob_polling_interval = blob_polling_interval
+        self._inherit = inherit
         self._process: ManagedProcess | None = None
         self._url: str | None = None
         self.pid: int | None = None
@@ -59,6 +63,11 @@ class FunctionsHost:
         if self._url is None:
             raise RuntimeError("The host is not started.")
         return self._url
+
+    @property
+    def running(self) -> bool:
+        """Whether its process is there."""
+        return self._process is not None and self._process.running
 
     @property
     def log_file(self) -> Path:
@@ -94,8 +103,10 @@ class FunctionsHost:
             "--port", str(self._port),
             "--blob-polling-interval", str(self._blob_polling_interval),
             "--log", str(self.log_file),
+            "--with-parent",
         ]  # fmt: skip
-        environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+        inherited = os.environ if self._inherit is None else self._inherit
+        environment = {**inherited, "PYTHONPATH": str(CHECKOUT)}
         self._process = ManagedProcess(command, environment, self._state_dir / "host.err", pipe_stdout=True)
         process = self._process.start()
         assert process.stdout is not None
@@ -130,7 +141,7 @@ class FunctionsHost:
         """
 
         def settled() -> dict[str, Any] | None:
-            if self._process is None or not self._process.running:
+            if not self.running:
                 raise HostFailed(f"The Functions host has ended. See {self.log_file}.")
             status = self.status()
             return status if status["state"] != "Starting" else None

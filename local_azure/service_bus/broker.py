@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import time
+from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qs
 
 from local_azure.service_bus.entity import (
@@ -23,11 +24,11 @@ class Broker:
     """Queues and access keys.
 
     Args:
-        keys: shared access keys by name.
+        keys: the shared access keys of each rule, by the rule's name.
     """
 
-    def __init__(self, keys: dict[str, str]) -> None:
-        self._keys = keys
+    def __init__(self, keys: Mapping[str, Sequence[str]]) -> None:
+        self._keys = dict(keys)
         self._queues: dict[str, QueueEntity] = {}
 
     def add_queue(
@@ -40,6 +41,23 @@ class Broker:
         dead_letters = QueueEntity(f"{name}/$DeadLetterQueue", lock_seconds=lock_seconds)
         self._queues[path + DEAD_LETTER_SUFFIX] = dead_letters
         self._queues[path] = QueueEntity(name, max_delivery, lock_seconds, dead_letters)
+
+    def delete_queue(self, name: str) -> None:
+        """Take a queue and its dead-letter queue away, with their messages."""
+        for path in (name.lower(), name.lower() + DEAD_LETTER_SUFFIX):
+            self._queues.pop(path, None)
+
+    def put_rule(self, name: str, keys: Sequence[str]) -> None:
+        """Let these keys in under this name."""
+        self._keys[name] = keys
+
+    def delete_rule(self, name: str) -> None:
+        self._keys.pop(name, None)
+
+    def counts(self, name: str) -> dict[str, int]:
+        """How many messages a queue holds: ``active`` (locked ones too), ``scheduled``, ``dead_letter``."""
+        dead = self._queues[name.lower() + DEAD_LETTER_SUFFIX].counts()
+        return {**self._queues[name.lower()].counts(), "dead_letter": dead["active"]}
 
     def queue(self, path: str) -> QueueEntity | None:
         """A queue or a dead-letter queue, to receive from."""
@@ -56,13 +74,14 @@ class Broker:
         """
         scheme, _, fields = token.partition(" ")
         given = {name: values[0] for name, values in parse_qs(fields).items()}
-        key = self._keys.get(given.get("skn", ""))
-        if scheme != "SharedAccessSignature" or key is None or not {"sr", "se", "sig"} <= given.keys():
+        keys = self._keys.get(given.get("skn", ""), ())
+        if scheme != "SharedAccessSignature" or not {"sr", "se", "sig"} <= given.keys():
             return False
         resource = next(part[3:] for part in fields.split("&") if part.startswith("sr="))  # signed as it is encoded
-        signed = hmac.new(key.encode(), f"{resource}\n{given['se']}".encode(), hashlib.sha256).digest()
-        expected = base64.b64encode(signed).decode()
-        return hmac.compare_digest(expected, given["sig"]) and float(given["se"]) > time.time()
+        text = f"{resource}\n{given['se']}".encode()
+        signed = [base64.b64encode(hmac.new(key.encode(), text, hashlib.sha256).digest()).decode() for key in keys]
+        is_ours = any(hmac.compare_digest(each, given["sig"]) for each in signed)
+        return is_ours and float(given["se"]) > time.time()
 
     async def sweep(self) -> None:
         """Return messages whose locks ran out, for ever."""

@@ -136,6 +136,11 @@ class QueueEntity:
         later = [message for message in all_of_them if message.sequence_number >= from_sequence_number]
         return sorted(later, key=lambda message: message.sequence_number)[:count]
 
+    def counts(self) -> dict[str, int]:
+        """How many messages are here: ``active`` (locked and deferred ones too) and ``scheduled``."""
+        active = len(self._ready) + len(self._locks) + len(self._deferred)
+        return {"active": active, "scheduled": len(self._scheduled)}
+
     def take_deferred(self, sequence_number: int) -> Message | None:
         """Take out a deferred message, to lock it; None when there is no such one."""
         return self._deferred.pop(sequence_number, None)

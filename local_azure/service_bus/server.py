@@ -7,6 +7,7 @@ import base64
 import contextlib
 import secrets
 import threading
+from collections.abc import Sequence
 from types import TracebackType
 
 from local_azure.service_bus.broker import Broker
@@ -30,7 +31,7 @@ class ServiceBus:
         self._host = host
         self._port = port
         self._key = key or base64.b64encode(secrets.token_bytes(32)).decode()
-        self._broker = Broker({KEY_NAME: self._key})
+        self._broker = Broker({KEY_NAME: [self._key]})
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
@@ -80,6 +81,21 @@ class ServiceBus:
             lock_seconds: how long a receiver keeps a message without renewing.
         """
         self._broker.add_queue(name, max_delivery, lock_seconds)
+
+    def delete_queue(self, name: str) -> None:
+        """Take a queue away, with its messages."""
+        self._broker.delete_queue(name)
+
+    def put_rule(self, name: str, keys: Sequence[str]) -> None:
+        """Let these keys in under a rule's name."""
+        self._broker.put_rule(name, keys)
+
+    def delete_rule(self, name: str) -> None:
+        self._broker.delete_rule(name)
+
+    def counts(self, name: str) -> dict[str, int]:
+        """See ``Broker.counts``."""
+        return self._broker.counts(name)
 
     def __enter__(self) -> ServiceBus:
         return self.start()

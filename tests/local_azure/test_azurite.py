@@ -31,7 +31,7 @@ def test_data_and_accounts_are_kept_in_a_folder(azurite: Azurite, tmp_path: Path
     with Azurite(azurite.prefix, tmp_path, in_memory=False) as first:
         connection = first.add_account("keeper")
         BlobServiceClient.from_connection_string(connection).create_container("kept")
-        ports = first.blob_port, first.queue_port, first.table_port
+        ports = list(first.ports.values())
     assert not any(map(accepts_connections, ports))
     with Azurite(azurite.prefix, tmp_path, in_memory=False) as second:
         service = BlobServiceClient.from_connection_string(second.connection_string("keeper"))

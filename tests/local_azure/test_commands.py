@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 from azure.servicebus import ServiceBusClient, ServiceBusMessage
 from function_apps import FunctionApp, call, http_trigger
 
+from local_azure import base_image
 from local_azure.functions_host import FunctionsHost
 from local_azure.functions_host.keys import load_keys
 from local_azure.processes import free_port
@@ -100,6 +103,39 @@ def test_a_port_that_is_taken_is_said(app: FunctionApp, tmp_path: Path) -> None:
         )  # fmt: skip
     assert done.returncode == 1
     assert f"cannot start on 127.0.0.1:{port}" in done.stderr
+
+
+def test_a_host_ends_with_its_parent(app: FunctionApp, tmp_path: Path) -> None:
+    code = f"""
+        import os
+        from pathlib import Path
+        from local_azure.functions_host import FunctionsHost
+
+        host = FunctionsHost(Path({str(app.folder)!r}), {sys.executable!r}, {{}}, Path({str(tmp_path / "state")!r}))
+        print(host.start().pid, flush=True)
+        os.kill(os.getpid(), 9)
+    """
+    parent = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=CHECKOUT, stdout=subprocess.PIPE)
+    pid = int(parent.stdout)
+    wait_for(lambda: not running(pid), 30, "the host to end")
+
+
+def test_the_base_image_carries_all_that_the_host_imports(tmp_path: Path) -> None:
+    for name, path in base_image.our_files():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, tmp_path / name)
+    host = tmp_path / base_image.OUR_HOST_FOLDER / "local_azure" / "functions_host" / "container.py"
+    assert len(list(host.parents[1].rglob("*.py"))) < len(list((CHECKOUT / "local_azure").rglob("*.py")))
+    done = subprocess.run([sys.executable, "-I", host, "--help"], cwd=tmp_path, capture_output=True, text=True)
+    assert "--script-root" in done.stdout, done.stderr
+
+
+def running(pid: int) -> bool:
+    """Whether a process is there and not merely waiting to be collected."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_waiting_in_vain_names_what_was_waited_for() -> None:

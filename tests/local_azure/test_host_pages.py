@@ -98,7 +98,7 @@ def test_one_bad_function_is_in_error_and_the_others_run(
     app: FunctionApp, start_host: StartHost, bindings: list[dict[str, object]], code: str, reason: str
 ) -> None:
     app.add("good", http_trigger("good"), HELLO).add("bad", bindings, code)
-    host = start_host(app, running=False)
+    host = start_host(app, {"AzureWebJobsSecretStorageType": "files"}, running=False)
     with pytest.raises(HostFailed, match=reason):
         host.wait_until_running(60)
     assert host.status()["state"] == "Running"
@@ -117,8 +117,51 @@ def test_a_function_that_does_not_load_answers_500(app: FunctionApp, start_host:
 def test_another_language_is_refused(app: FunctionApp, start_host: StartHost) -> None:
     app.add("hello", http_trigger(), HELLO)
     host = start_host(app, {"FUNCTIONS_WORKER_RUNTIME": "dotnet"}, running=False)
-    with pytest.raises(HostFailed, match=r"Did not find functions with language \[dotnet\]"):
+    with pytest.raises(HostFailed, match=r"Did not find functions with language \[dotnet\]\.$"):
         host.wait_until_running(60)
+    assert admin(host, "functions") == []
+    assert call(host, "/hello").status == 503
+
+
+def test_a_blob_function_without_the_hosts_storage_puts_the_host_in_error(
+    app: FunctionApp, start_host: StartHost, storage: str
+) -> None:
+    app.add("hello", http_trigger(), HELLO).add("blobs", blob_trigger(), "def main(input, output): ...")
+    host = start_host(app, {"Trigger": storage}, running=False)
+    with pytest.raises(HostFailed, match=r"is Error\. Secret initialization from Blob storage failed"):
+        host.wait_until_running(60)
+    assert call(host, "/hello").status == 503
+    listed = admin(host, "functions")
+    assert isinstance(listed, list)
+    assert {each["name"] for each in listed} == {"hello", "blobs"}  # listed all the same
+
+
+def test_an_app_without_functions_runs(app: FunctionApp, start_host: StartHost) -> None:
+    (app.folder / "host.json").unlink()
+    host = start_host(app, {"FUNCTIONS_WORKER_RUNTIME": "dotnet"})
+    assert call(host, "/").status == 200
+    assert call(host, "/api/hello").status == 404
+    assert "No functions were found." in host.logs()
+
+
+def test_an_app_without_storage_has_no_keys_on_app_service(app: FunctionApp, start_host: StartHost) -> None:
+    app.add("open", http_trigger(), HELLO).add("locked", http_trigger(authLevel="function"), HELLO)
+    host = start_host(app, {"WEBSITE_INSTANCE_ID": "0"})
+    assert call(host, "/open").status == 200
+    assert call(host, "/locked", headers={"x-functions-key": host.keys.host["default"]}).status == 401
+    assert admin(host, "host/keys") == 500
+    kept = start_host(app, {"WEBSITE_INSTANCE_ID": "0", "AzureWebJobsSecretStorageType": "files"})
+    assert call(kept, "/locked", headers={"x-functions-key": kept.keys.host["default"]}).status == 200
+
+
+def test_the_url_is_the_one_that_the_client_called(app: FunctionApp, start_host: StartHost) -> None:
+    code = "def main(request: func.HttpRequest) -> func.HttpResponse: return func.HttpResponse(request.url)"
+    host = start_host(app.add("url", http_trigger(), code))
+    headers = {"Host": "app.azurewebsites.net", "X-Forwarded-Proto": "https"}
+    assert call(host, "/url?a=b", headers=headers).body == b"https://app.azurewebsites.net/url?a=b"
+    headers["x-functions-key"] = host.keys.master
+    listed = call(host, "/admin/functions", headers=headers).json()
+    assert listed[0]["invoke_url_template"] == "https://app.azurewebsites.net/url"
 
 
 def test_a_disabled_function_is_not_served(app: FunctionApp, start_host: StartHost) -> None:

@@ -35,6 +35,12 @@ class HttpRequest:
     def path(self) -> str:
         return urlsplit(self.target).path
 
+    @property
+    def scheme(self) -> str:
+        """What the client spoke to whoever forwarded the request (``AppServiceHeaderFixupMiddleware``)."""
+        forwarded = next((value for name, value in self.headers if name.lower() == "x-forwarded-proto"), "")
+        return forwarded.split(",")[0].strip() or "http"
+
 
 @dataclass(frozen=True)
 class HttpResponse:
@@ -106,7 +112,7 @@ class HttpTrigger:
             headers[key] = f"{headers[key]},{text}" if key in headers else text
         return {
             "method": request.method,
-            "url": f"http://{request.host}{request.target}",
+            "url": f"{request.scheme}://{request.host}{request.target}",
             "headers": headers,
             "query": _query(urlsplit(request.target).query),
             "params": route_values,

@@ -1,0 +1,92 @@
+"""The namespaces behind Microsoft.ServiceBus: a Service Bus each, on a port of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from local_azure.processes import free_port
+from local_azure.service_bus import ServiceBus
+
+
+@dataclass(frozen=True)
+class Queue:
+    """What a namespace has to know of a queue."""
+
+    name: str
+    max_delivery: int
+    lock_seconds: float
+
+
+class ServiceBusNamespaces:
+    """Namespaces that run in threads of this process; messages are gone when it ends."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, ServiceBus] = {}
+
+    async def open(self, namespace: str, port: int | None) -> int:
+        """Start a namespace; returns its port.
+
+        Args:
+            namespace: its name.
+            port: that of an earlier run, taken again if it is free; None for any.
+        """
+        if namespace.lower() not in self._running:
+            self._running[namespace.lower()] = await asyncio.to_thread(_start, port)
+        return self._running[namespace.lower()].port
+
+    async def close(self, namespace: str | None = None) -> None:
+        """End one namespace, or all."""
+        names = list(self._running) if namespace is None else [namespace.lower()]
+        ending = [self._running.pop(name) for name in names if name in self._running]
+        await asyncio.gather(*(asyncio.to_thread(bus.stop) for bus in ending))
+
+    def put_queue(self, namespace: str, queue: Queue) -> None:
+        self._running[namespace.lower()].add_queue(queue.name, queue.max_delivery, queue.lock_seconds)
+
+    def delete_queue(self, namespace: str, queue: str) -> None:
+        self._running[namespace.lower()].delete_queue(queue)
+
+    def counts(self, namespace: str, queue: str) -> dict[str, int]:
+        """How many messages a queue holds, by Azure's names for their kinds."""
+        return self._running[namespace.lower()].counts(queue)
+
+    def put_rule(self, namespace: str, rule: str, keys: list[str]) -> None:
+        """Let these keys in under the rule's name, for everything: a rule's rights are not looked at."""
+        self._running[namespace.lower()].put_rule(rule, keys)
+
+    def delete_rule(self, namespace: str, rule: str) -> None:
+        self._running[namespace.lower()].delete_rule(rule)
+
+    def connection_string(self, namespace: str, rule: str, key: str) -> str:
+        """For the SDKs. It names this machine, where Azure's names NAMESPACE.servicebus.windows.net: AMQP does not go
+        through a proxy; the flag is that of Microsoft's own emulator."""
+        port = self._running[namespace.lower()].port
+        return (
+            f"Endpoint=sb://localhost:{port}/;SharedAccessKeyName={rule};SharedAccessKey={key};"
+            "UseDevelopmentEmulator=true"
+        )
+
+
+def _start(port: int | None) -> ServiceBus:
+    if port is not None:
+        try:
+            return ServiceBus(port, host="localhost").start()
+        except OSError:
+            pass
+    return ServiceBus(free_port(), host="localhost").start()
+
+
+def describe(counts: dict[str, int]) -> dict[str, Any]:
+    """``countDetails`` of a queue, and what goes with it (servicebus-queue-put.json)."""
+    return {
+        "messageCount": sum(counts.values()),
+        "countDetails": {
+            "activeMessageCount": counts.get("active", 0),
+            "deadLetterMessageCount": counts.get("dead_letter", 0),
+            "scheduledMessageCount": counts.get("scheduled", 0),
+            "transferMessageCount": 0,
+            "transferDeadLetterMessageCount": 0,
+        },
+    }
