@@ -70,7 +70,7 @@ class Running:
             return False
         os.kill(pid, signal.SIGTERM)
         try:
-            wait_for(lambda: self.pid() is None, _STOP_TIMEOUT, "the local Azure to end")
+            wait_for(lambda: not _is_there(pid), _STOP_TIMEOUT, "the local Azure to end")
         except TimeoutError:
             os.killpg(pid, signal.SIGKILL)
         self.pid_file.unlink(missing_ok=True)
@@ -95,6 +95,14 @@ class Running:
             "CURL_CA_BUNDLE": bundle,
             "LOCAL_AZURE": f"https://localhost:{settled.arm}",
         }
+
+
+def _is_there(pid: int) -> bool:
+    """Whether a process runs; one that has ended, and nobody has asked about, has no command line any more."""
+    try:
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    except OSError:
+        return False
 
 
 def _no_proxy() -> str:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
+import aiohttp
 from aiohttp import web
 
 from local_azure.container_registry.access import Access
 
 JSON = "application/json; charset=utf-8"
+_CLIENT_GONE = 499  # nobody reads it; nginx logs such requests so
 
 
 def headers() -> dict[str, str]:
@@ -70,6 +72,19 @@ class Refused(Exception):
         return answer({"errors": [self.error]}, self.status, self.headers)
 
 
+async def guarded(answering: Awaitable[web.StreamResponse]) -> web.StreamResponse:
+    """An answer, also where it is a refusal, the backend does not answer, or nobody waits for it any longer."""
+    try:
+        return await answering
+    except Refused as problem:
+        return problem.response()
+    except aiohttp.ClientError:
+        # General knowledge.
+        return Refused(503, "UNAVAILABLE", "The registry is not available. Try again later.").response()
+    except ConnectionError:
+        return web.Response(status=_CLIENT_GONE)
+
+
 def unauthorized(host: str, wanted: Sequence[Access], error: str = "") -> Refused:
     """The challenge: who are you, for what is wanted?
 
@@ -110,11 +125,6 @@ def manifest_not_found(reference: str) -> Refused:
         return Refused(404, "MANIFEST_UNKNOWN", f"manifest {reference} is not found")
     message = f'manifest tagged by "{reference}" is not found'
     return Refused(404, "MANIFEST_UNKNOWN", message, detail={"Tag": reference})
-
-
-def unavailable() -> Refused:
-    """Where the backend does not answer. General knowledge."""
-    return Refused(503, "UNAVAILABLE", "The registry is not available. Try again later.")
 
 
 def unsupported() -> Refused:

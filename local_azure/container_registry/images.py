@@ -90,24 +90,25 @@ class Images:
     def is_open(self) -> bool:
         return self._session is not None
 
-    @property
-    def url(self) -> str:
-        """Where the backend answers, without any login.
+    def expect_open(self) -> None:
+        """See that it is open, as all that follows needs it to be.
 
         Raises:
-            aiohttp.ClientConnectionError: it is not open, or no longer.
+            aiohttp.ClientConnectionError: it is not, or no longer.
         """
+        if not self.is_open:
+            raise aiohttp.ClientConnectionError("the registry is not open")
+
+    @property
+    def url(self) -> str:
+        """Where the backend answers, without any login."""
         return self._running.url
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """For requests to the backend.
-
-        Raises:
-            aiohttp.ClientConnectionError: it is not open, or no longer.
-        """
-        if self._session is None:
-            raise aiohttp.ClientConnectionError("the registry is not open")
+        """For requests to the backend."""
+        self.expect_open()
+        assert self._session is not None
         return self._session
 
     def names(self) -> list[str]:
@@ -216,6 +217,6 @@ class Images:
 
     @property
     def _running(self) -> Backend:
-        if self._backend is None:
-            raise aiohttp.ClientConnectionError("the registry is not open")
+        self.expect_open()
+        assert self._backend is not None
         return self._backend

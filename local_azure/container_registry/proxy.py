@@ -45,7 +45,6 @@ async def forward(
 
     Raises:
         aiohttp.ClientError: the backend did not answer, or the client broke off.
-        ConnectionResetError: the backend broke off in its answer.
     """
     sent = CIMultiDict((name, value) for name, value in request.headers.items() if name.lower() not in _NOT_HANDED_ON)
     sent.update({**outside(request), **(more or {})})
@@ -61,9 +60,11 @@ async def forward(
             try:
                 async for piece in answer.content.iter_chunked(_PIECE):
                     await response.write(piece)
-            except aiohttp.ClientError as problem:
-                # Too late to say so: the client is to see that the answer is not whole.
-                raise ConnectionResetError(str(problem)) from problem
+            except aiohttp.ClientError:
+                # Too late to say so: the client, if it is still there, is to see that the answer is not whole.
+                if request.transport is not None:
+                    request.transport.abort()
+                return response
         await response.write_eof()
         return response
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import aiohttp
 from aiohttp import web
 
 from local_azure.container_registry import functions_base
-from local_azure.container_registry.answers import Refused, page_not_found, unavailable, unsupported
+from local_azure.container_registry.answers import guarded, page_not_found, unsupported
 from local_azure.container_registry.backends import make_backend
 from local_azure.container_registry.docker_api import docker_api
 from local_azure.container_registry.functions_base import BaseImage
@@ -74,17 +73,16 @@ class PublicRegistry:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer whatever arrives for mcr.microsoft.com."""
-        try:
-            call = take_apart(request)
-            if call is None or call.is_acr:
-                return page_not_found()
-            if request.method not in ("GET", "HEAD") or not call.supported:
-                raise unsupported()
-            return await docker_api(request, call, self.images)
-        except Refused as problem:
-            return problem.response()
-        except aiohttp.ClientError:
-            return unavailable().response()
+        return await guarded(self._answer(request))
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        self.images.expect_open()
+        call = take_apart(request)
+        if call is None or call.is_acr:
+            return page_not_found()
+        if request.method not in ("GET", "HEAD") or not call.supported:
+            raise unsupported()
+        return await docker_api(request, call, self.images)
 
     async def _publish(self, base: BaseImage, tags: Sequence[str]) -> None:
         name = functions_base.REPOSITORY

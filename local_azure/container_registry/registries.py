@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-import aiohttp
 from aiohttp import web
 
 from local_azure.container_registry import access, importing
 from local_azure.container_registry.acr_api import acr_api
-from local_azure.container_registry.answers import Refused, page_not_found, unauthorized, unavailable, unsupported
+from local_azure.container_registry.answers import guarded, page_not_found, unauthorized, unsupported
 from local_azure.container_registry.backends import make_backend
 from local_azure.container_registry.callers import Caller, Callers, basic
 from local_azure.container_registry.directory import Directory
@@ -126,26 +125,23 @@ class ContainerRegistries:
 
     async def handle(self, name: str, request: web.Request) -> web.StreamResponse:
         """Answer whatever arrives for a registry's host name."""
+        return await guarded(self._answer(name, request))
+
+    async def _answer(self, name: str, request: web.Request) -> web.StreamResponse:
         images = self._registries.get(name.lower())
         if images is None:
             return page_not_found()
-        try:
-            if not images.is_open:
-                raise unavailable()
-            given = await self._token_endpoint.handle(name, request)
-            if given is not None:
-                return given
-            call = take_apart(request)
-            if call is None:
-                return page_not_found()
-            self._allow(name, request, call)
-            if not call.supported:
-                raise unsupported()
-            return await (acr_api if call.is_acr else docker_api)(request, call, images)
-        except Refused as problem:
-            return problem.response()
-        except aiohttp.ClientError:
-            return unavailable().response()
+        images.expect_open()
+        given = await self._token_endpoint.handle(name, request)
+        if given is not None:
+            return given
+        call = take_apart(request)
+        if call is None:
+            return page_not_found()
+        self._allow(name, request, call)
+        if not call.supported:
+            raise unsupported()
+        return await (acr_api if call.is_acr else docker_api)(request, call, images)
 
     def _allow(self, name: str, request: web.Request, call: Call) -> None:
         """See that the caller may do what the call needs.

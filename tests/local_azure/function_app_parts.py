@@ -226,3 +226,25 @@ def _command_lines() -> Iterable[str]:
             yield path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
+
+
+async def tunnel(ports: Mapping[str, int]) -> tuple[asyncio.Server, str]:
+    """An HTTP proxy that leads to ports of this machine, by the beginning of the wanted name; and its URL."""
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        name = head.split()[1].decode().partition(":")[0]
+        port = next(port for service, port in ports.items() if f".{service}." in name)
+        there = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await asyncio.gather(_copy(reader, there[1]), _copy(there[0], writer), return_exceptions=True)
+
+    server = await asyncio.start_server(connect, "127.0.0.1", 0)
+    return server, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while chunk := await reader.read(1 << 16):
+        writer.write(chunk)
+        await writer.drain()
+    writer.close()

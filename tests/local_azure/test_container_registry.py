@@ -914,9 +914,12 @@ def test_images_outlive_a_restart_and_no_process_does(
 
 def test_a_registry_whose_backend_died_says_so(start_azure: StartAzure, people: People) -> None:
     azure = start_azure(people, needed("docker-registry"))
-    push("a")
+    image = push("a", image=Image(bytes(64 << 20)))
     [process] = processes_in(azure.folder / "acr" / NAME)
-    os.kill(process, signal.SIGKILL)
+    with requests.get(f"{URL}/v2/a/blobs/{digest_of(image.layer)}", auth=ADMIN, stream=True) as answer:
+        os.kill(process, signal.SIGKILL)
+        with pytest.raises(requests.RequestException):
+            assert len(answer.content) == len(image.layer)
     wait_for(lambda: not processes_in(azure.folder / "acr" / NAME), 10, "the backend to be gone", 0.01)
     for answer in (get("/v2/a/manifests/v1"), requests.post(f"{URL}/v2/a/blobs/uploads/", auth=ADMIN)):
         assert (answer.status_code, code(answer)) == (503, "UNAVAILABLE")

@@ -14,7 +14,7 @@ from pathlib import Path
 from aiohttp import web
 
 from local_azure.container_registry import paths
-from local_azure.container_registry.answers import Refused, answer, name_unknown, page_not_found, unsupported
+from local_azure.container_registry.answers import Refused, answer, guarded, name_unknown, page_not_found, unsupported
 from local_azure.container_registry.backends.small_storage import SmallStorage
 from local_azure.container_registry.backends.small_uploads import SmallUploads, address
 from local_azure.container_registry.oci import INDEXES, MANIFESTS, digest_of
@@ -72,15 +72,15 @@ class SmallRegistry:
         await asyncio.to_thread(self._storage.forget, repository)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        return await guarded(self._answer(request))
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         call = paths.take_apart(request)
         if call is None or call.kind not in self._answers:
             return page_not_found()
-        try:
-            if not call.supported:
-                raise unsupported()
-            return await self._answers[call.kind](request, call)
-        except Refused as problem:
-            return problem.response()
+        if not call.supported:
+            raise unsupported()
+        return await self._answers[call.kind](request, call)
 
     async def _base(self, request: web.Request, call: paths.Call) -> web.StreamResponse:
         return answer({})
