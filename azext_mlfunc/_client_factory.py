@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from azext_mlfunc.packaging.builders.base import Builder
+
+if TYPE_CHECKING:
+    from azext_mlfunc.deploying.deploy import Azure
+    from azext_mlfunc.registry.credentials import Given
 
 
 def builders(cli_ctx: Any, build_network: str | None, use_cache: bool) -> tuple[Builder, ...]:
@@ -37,3 +41,24 @@ def _registries(cli_ctx: Any) -> Any:
     from azure.cli.command_modules.acr._client_factory import cf_acr_registries
 
     return cf_acr_registries(cli_ctx)
+
+
+def azure(cli_ctx: Any, given: Given | None) -> Azure:
+    """What deploy reaches Azure with.
+
+    :param given: the login to the image's registry, when the user gave one.
+    """
+    from azext_mlfunc.deploying.arm import connect
+    from azext_mlfunc.deploying.deploy import Azure
+    from azext_mlfunc.registry.acr import acr_suffix, is_acr
+    from azext_mlfunc.registry.client import Registry
+    from azext_mlfunc.registry.credentials import credential_sources
+
+    credentials = credential_sources(cli_ctx, given)
+    suffix = acr_suffix(cli_ctx)
+    return Azure(
+        arm=connect(cli_ctx),
+        open_registry=lambda host, repository: Registry(host, repository, credentials),
+        is_azure_registry=lambda host: is_acr(host, suffix),
+        storage_suffix=cli_ctx.cloud.suffixes.storage_endpoint,
+    )

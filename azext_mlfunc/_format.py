@@ -18,3 +18,22 @@ def transform_package(result: dict[str, Any]) -> OrderedDict[str, Any]:
         row["Tag"] = result["tag"]
     row["Location"] = result["location"]
     return row
+
+
+def transform_deploy(result: dict[str, Any] | list[dict[str, Any]]) -> list[OrderedDict[str, Any]]:
+    """A row for each step of `az ml-func deploy`, or for each resource of its dry run."""
+    if isinstance(result, list):
+        return [_row(Resource=each["resource"], Action=each["action"], Change=_changes(each)) for each in result]
+    return [_row(Step=each["name"], Outcome=each["outcome"], Seconds=each["seconds"]) for each in result["steps"]]
+
+
+def _changes(planned: dict[str, Any]) -> str:
+    """The changes of one resource in a few words."""
+    if planned["action"] == "create":
+        return ""
+    named = [f"{each['property']}: {each['before']} -> {each['after']}" for each in planned["changes"]]
+    return ", ".join(named)
+
+
+def _row(**cells: Any) -> OrderedDict[str, Any]:
+    return OrderedDict(cells)

@@ -35,3 +35,30 @@ examples:
         az ml-func package --model model.pkl --entry-script score.py --requirements requirements.txt
         --context-only ./context
 """
+
+helps["ml-func deploy"] = """
+type: command
+short-summary: Make the function app of an image and everything around it, and wait until it answers.
+long-summary: >
+    Makes what is not there: resource group, plan, storage accounts, the trigger's containers or queues, Application
+    Insights, and the app itself, written once with its image and all settings. What is there is used as it is. The
+    command ends when the function is loaded. Run again, it changes nothing, or goes on where it was interrupted.
+    What it makes is tagged with the app's name (ml-func-app).
+examples:
+  - name: Deploy an image to a new function app.
+    text: >
+        az ml-func deploy --resource-group mygroup --name myapp --location westeurope
+        --image myregistry.azurecr.io/package:20260101120000
+  - name: See what would be made, without making it.
+    text: >
+        az ml-func deploy --resource-group mygroup --name myapp --image myregistry.azurecr.io/package:20260101120000
+        --dry-run --output table
+  - name: Score the blobs of a storage account that is there, on an Elastic Premium plan.
+    text: >
+        az ml-func deploy --resource-group mygroup --name myapp --image myregistry.azurecr.io/package:20260101120000
+        --trigger-storage-account mydata --sku EP1
+  - name: Deploy an image of another registry; its password is in the environment variable MLFUNC_REGISTRY_PASSWORD.
+    text: >
+        az ml-func deploy --resource-group mygroup --name myapp --image registry.example.com/models/package:1
+        --registry-username puller
+"""

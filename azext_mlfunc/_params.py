@@ -7,15 +7,15 @@ from typing import Any
 
 def load_arguments(self: Any, _: str) -> None:
     """Register every argument of the extension on the loader `self`."""
-    from azure.cli.core.commands.parameters import get_enum_type
+    from azure.cli.core.commands.parameters import get_enum_type, get_location_type
     from knack.arguments import CLIArgumentType
 
-    from azext_mlfunc._validators import validate_package
+    from azext_mlfunc._validators import PASSWORD_VARIABLE, refuse_empty, validate_package
+    from azext_mlfunc.deploying.resources.plan import DEFAULT_SKU, SKUS
     from azext_mlfunc.packaging.builders import NAMES as BUILDERS
     from azext_mlfunc.packaging.environment import DEFAULT_PYTHON, PYTHON_VERSIONS
     from azext_mlfunc.triggers import NAMES as TRIGGER_NAMES
-    from azext_mlfunc.triggers import TRIGGERS
-    from azext_mlfunc.triggers.base import flag
+    from azext_mlfunc.triggers import SERVICE_OPTIONS
 
     path = CLIArgumentType(completer=None)
     with self.argument_context("ml-func package") as c:
@@ -73,13 +73,69 @@ def load_arguments(self: Any, _: str) -> None:
             f"{DEFAULT_PYTHON}.",
         )
         c.argument("base_image", help="The image to build on, instead of the official Functions image for the Python.")
-        for trigger in TRIGGERS:
-            for field in trigger.options():
-                choices = field.metadata["choices"]
-                c.extra(
-                    field.name,
-                    options_list=[flag(field)],
-                    help=f"{field.metadata['help']} Default: {field.default}.",
-                    arg_group="Trigger",
-                    **({"arg_type": get_enum_type(choices)} if choices else {}),
-                )
+        _trigger_options(c, "Default: {}.")
+
+    with self.argument_context("ml-func deploy") as c:
+        c.argument(
+            "name",
+            options_list=["--name", "-n"],
+            help="The function app's name; it is part of its address, so that nobody else may have it.",
+            validator=refuse_empty,
+        )
+        c.argument("image", help="The image, as `az ml-func package` returned it: its location, or its tag.")
+        c.argument(
+            "trigger",
+            arg_type=get_enum_type(TRIGGER_NAMES),
+            help="What the function is called by. The image's own labels say it; only an image without them needs it.",
+        )
+        c.argument("plan", options_list=["--plan", "-p"], help="Name or ID of the plan. One that is not there is made.")
+        c.argument(
+            "sku",
+            help=f"The plan's SKU: {', '.join(SKUS[:4])}, EP1… Default for a new one: {DEFAULT_SKU}.",
+        )
+        c.argument(
+            "location",
+            get_location_type(self.cli_ctx),
+            help="The region of what is made. Default: that of the resource group.",
+            validator=None,
+        )
+        c.argument(
+            "storage_account",
+            options_list=["--storage-account", "-s"],
+            help="Name or ID of the app's own storage account. One that is not there is made.",
+        )
+        c.argument("registry", help="The ID of the image's registry, where it is not to be found in the subscription.")
+        c.argument("registry_username", help="The user who pulls the image for the app. Default: the registry's admin.")
+        c.argument(
+            "registry_password",
+            help=f"That user's password. Better in the environment variable {PASSWORD_VARIABLE}: no history holds it.",
+        )
+        c.argument("settings", nargs="+", action="extend", help="More app settings, as NAME=VALUE.")
+        c.argument("disable_app_insights", action="store_true", help="Make no Application Insights for the app.")
+        c.argument("dry_run", action="store_true", help="Only read, and return what would be made or changed.")
+        c.argument("timeout", type=int, help="Seconds to wait for the function, once everything is written.")
+        for option in SERVICE_OPTIONS:
+            c.extra(option.name, help=option.help, arg_group="Trigger")
+        _trigger_options(c, "For images without labels. Default: {}.")
+
+
+def _trigger_options(context: Any, default: str) -> None:
+    """The options of all triggers.
+
+    :param default: says what the default is.
+    """
+    from azure.cli.core.commands.parameters import get_enum_type
+
+    from azext_mlfunc.triggers import TRIGGERS
+    from azext_mlfunc.triggers.base import flag
+
+    for trigger in TRIGGERS:
+        for field in trigger.options():
+            choices = field.metadata["choices"]
+            context.extra(
+                field.name,
+                options_list=[flag(field)],
+                help=f"{field.metadata['help']} {default.format(field.default)}",
+                arg_group="Trigger",
+                **({"arg_type": get_enum_type(choices)} if choices else {}),
+            )

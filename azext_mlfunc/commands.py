@@ -7,7 +7,8 @@ from typing import Any
 
 def load_command_table(self: Any, _: list[str]) -> None:
     """Register every command of the extension on the loader `self`."""
-    from azext_mlfunc._format import transform_package
+    from azext_mlfunc._format import transform_deploy, transform_package
 
     with self.command_group("ml-func", is_preview=True) as g:
         g.custom_command("package", "package", table_transformer=transform_package)
+        g.custom_command("deploy", "deploy", table_transformer=transform_deploy)

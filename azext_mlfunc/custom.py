@@ -60,3 +60,62 @@ def package(
         return packaging.package(image, choose_builder(build, image, ways, progress), progress)
     finally:
         progress.done()  # whatever happened, no live line stays behind
+
+
+def deploy(
+    cmd: Any,
+    resource_group_name: str,
+    name: str,
+    image: str,
+    trigger: str | None = None,
+    plan: str | None = None,
+    sku: str | None = None,
+    location: str | None = None,
+    storage_account: str | None = None,
+    registry: str | None = None,
+    registry_username: str | None = None,
+    registry_password: str | None = None,
+    settings: list[str] | None = None,
+    disable_app_insights: bool = False,
+    dry_run: bool = False,
+    timeout: int = 600,
+    **kwargs: str | None,
+) -> dict[str, Any] | list[dict[str, Any]]:
+    """Make the function app of an image and everything around it. The arguments are those of the command; `kwargs`
+    are the options of all triggers, and those of their services."""
+    from azext_mlfunc import _client_factory
+    from azext_mlfunc._validators import parse_settings, registry_login
+    from azext_mlfunc.deploying import deploy as deploying
+    from azext_mlfunc.deploying.request import DeployRequest
+    from azext_mlfunc.progress import AzProgress
+    from azext_mlfunc.registry.credentials import Given
+    from azext_mlfunc.registry.reference import parse_reference
+    from azext_mlfunc.triggers import SERVICE_OPTIONS
+
+    login = registry_login(registry_username, registry_password)
+    azure = _client_factory.azure(cmd.cli_ctx, Given(parse_reference(image).host, *login) if login else None)
+    services = {option.name: kwargs.pop(option.name, None) for option in SERVICE_OPTIONS}
+    request = DeployRequest(
+        subscription=azure.arm.subscription,
+        group=resource_group_name,
+        app=name,
+        image=image,
+        trigger=trigger,
+        trigger_options=kwargs,
+        services=services,
+        plan=plan,
+        sku=sku,
+        location=location,
+        storage_account=storage_account,
+        registry=registry,
+        registry_login=login,
+        settings=parse_settings(settings or []),
+        app_insights=not disable_app_insights,
+    )
+    progress = AzProgress(cmd.cli_ctx)
+    try:
+        if dry_run:
+            return deploying.plan_deployment(request, azure, progress)[1].describe()
+        return deploying.deploy(request, azure, timeout, progress)
+    finally:
+        progress.done()

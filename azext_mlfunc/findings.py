@@ -44,9 +44,10 @@ def name_finding(path: Path) -> Finding | None:
         return Finding(ascii(str(path)), "its name is not UTF-8", "a name in UTF-8", "rename it")
 
 
-def report(findings: Iterable[Finding]) -> None:
+def report(findings: Iterable[Finding], consequence: str = "nothing was built") -> None:
     """Log every warning; raise one ValidationError that holds every error, if there are any.
 
+    :param consequence: what the command has therefore not done.
     :raises azure.cli.core.azclierror.ValidationError: at least one finding is an error.
     """
     from azure.cli.core.azclierror import ValidationError
@@ -62,6 +63,6 @@ def report(findings: Iterable[Finding]) -> None:
         count = "1 problem was" if len(errors) == 1 else f"{len(errors)} problems were"
         listed = "\n".join(str(error) for error in errors)
         raise ValidationError(
-            f"{count} found; nothing was built.\n{listed}",
+            f"{count} found; {consequence}.\n{listed}",
             recommendation="Mend what is listed and run the same command again.",
         )

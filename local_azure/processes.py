@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _GRACE = 15.0  # seconds between asking and killing
+_WITH_PARENT = """
+import ctypes, os, signal, sys
+PR_SET_PDEATHSIG = 1
+ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+if os.getppid() == int(sys.argv[1]):
+    os.execvp(sys.argv[2], sys.argv[2:])
+"""
+"""Becomes another program that ends when the thread that started it does, however that ends (Linux: prctl(2)).
+
+A program of its own, as Python's ``preexec_fn`` is not safe in a process with threads.
+"""
+
+_LINUX = sys.platform == "linux"
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -29,7 +44,7 @@ def accepts_connections(port: int, host: str = "127.0.0.1") -> bool:
 
 
 class ManagedProcess:
-    """A process that is ended together with its children.
+    """A process that is ended together with its children, and on Linux also when this process is killed.
 
     Args:
         command: program and arguments.
@@ -48,14 +63,17 @@ class ManagedProcess:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> subprocess.Popen[str]:
-        """Start it.
+        """Start it; on Linux, from a thread that stays as long as it does.
 
         Raises:
             OSError: the program cannot be run.
         """
+        if shutil.which(self._command[0], path=self._environment.get("PATH")) is None:
+            raise FileNotFoundError(f"There is no program {self._command[0]}.")
+        launcher = [sys.executable, "-I", "-S", "-c", _WITH_PARENT, str(os.getpid())] if _LINUX else []
         with self._output.open("ab") as file:
             self._process = subprocess.Popen(
-                self._command,
+                [*launcher, *self._command],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if self._pipe_stdout else file,

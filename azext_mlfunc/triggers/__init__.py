@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from azext_mlfunc.triggers.base import Trigger, flag
+from azext_mlfunc.triggers.base import ServiceOption, Trigger, flag
 from azext_mlfunc.triggers.blob import BlobTrigger
 from azext_mlfunc.triggers.http import HttpTrigger
 from azext_mlfunc.triggers.service_bus import ServiceBusQueueTrigger
 
 TRIGGERS: tuple[type[Trigger], ...] = (HttpTrigger, BlobTrigger, ServiceBusQueueTrigger)
 NAMES: tuple[str, ...] = tuple(trigger.name for trigger in TRIGGERS)
+SERVICE_OPTIONS: tuple[ServiceOption, ...] = tuple(t.service_option for t in TRIGGERS if t.service_option)
+"""The options of `az ml-func deploy` that name the services of triggers."""
+
+
+def from_description(described: Mapping[str, Any]) -> Trigger:
+    """The trigger that a manifest describes; see `Trigger.describe`.
+
+    :raises azure.cli.core.azclierror.InvalidArgumentValueError: there is no trigger of that name.
+    """
+    made = make_trigger(str(described.get("type")), {})
+    plain = {camel.lower(): value for camel, value in described.items()}
+    options = {field.name: plain.get(field.name.replace("_", "")) for field in made.options()}
+    return make_trigger(made.name, options)
 
 
 def make_trigger(name: str, given: Mapping[str, str | None]) -> Trigger:

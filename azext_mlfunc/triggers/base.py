@@ -12,9 +12,12 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from azext_mlfunc.findings import Finding
+
+if TYPE_CHECKING:
+    from azext_mlfunc.deploying.blueprint import Service, Surroundings
 
 # The setting under which azureml-contrib-functions kept the one connection of its triggers; deploy writes it.
 CONNECTION_SETTING = "TriggerConnectionString"
@@ -32,6 +35,18 @@ def option(*, default: str, help: str, choices: tuple[str, ...] | None = None) -
 
 
 @dataclass(frozen=True)
+class ServiceOption:
+    """The option of `az ml-func deploy` that names the service of a trigger.
+
+    :param name: the argument, `trigger_storage_account`.
+    :param help: its text in `az ml-func deploy -h`.
+    """
+
+    name: str
+    help: str
+
+
+@dataclass(frozen=True)
 class Trigger(ABC):
     """One kind of event, with its options."""
 
@@ -41,6 +56,9 @@ class Trigger(ABC):
     """The file of the in-image runtime whose function `score` is called with the event."""
     connection: ClassVar[str | None] = CONNECTION_SETTING
     """The app setting that holds the connection, if the trigger has one."""
+
+    service_option: ClassVar[ServiceOption | None] = None
+    """How the user names the service that its events come from, if it has one."""
 
     @classmethod
     def options(cls) -> tuple[dataclasses.Field[str], ...]:
@@ -54,6 +72,10 @@ class Trigger(ABC):
     @abstractmethod
     def bindings(self) -> list[dict[str, Any]]:
         """The bindings of its `function.json`."""
+
+    def service(self, around: Surroundings) -> Service | None:
+        """The service that its events come from and its outputs go to, as deploy makes it; None: it needs none."""
+        return None
 
     def describe(self) -> dict[str, Any]:
         """The trigger as the manifest holds it: `type`, its options in camel case, and its connection's setting."""

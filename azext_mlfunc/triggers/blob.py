@@ -10,10 +10,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from azext_mlfunc.findings import Finding
-from azext_mlfunc.triggers.base import Trigger, option
+from azext_mlfunc.triggers.base import ServiceOption, Trigger, option
+
+if TYPE_CHECKING:
+    from azext_mlfunc.deploying.blueprint import Service, Surroundings
 
 _CONTAINER = re.compile(r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -30,6 +33,11 @@ class BlobTrigger(Trigger):
 
     name = "blob"
     script = "event.py"
+    service_option = ServiceOption(
+        "trigger_storage_account",
+        "Blob trigger: name or ID of the storage account of both paths. One that is not there is made. Default: an "
+        "account of its own, with a name derived from the app's.",
+    )
 
     input_path: str = option(
         default="input/{blobname}.{blobextension}",
@@ -91,6 +99,17 @@ class BlobTrigger(Trigger):
                 "outputs that never trigger the function again: it would score its own predictions for ever",
                 "choose another container, or another folder or ending within it",
             )
+
+    def service(self, around: Surroundings) -> Service:
+        from azext_mlfunc.deploying.blueprint import Service
+        from azext_mlfunc.deploying.resources.blob_container import BlobContainer
+
+        named = around.request.services.get(self.service_option.name)
+        account = around.storage_account("trigger-storage", "of the trigger", "--trigger-storage-account", named, "tr")
+        containers = dict.fromkeys(path.partition("/")[0] for path in (self.input_path, self.output_path))
+        return Service(
+            (account, *(BlobContainer(account, container) for container in containers)), account.connection_string
+        )
 
     def bindings(self) -> list[dict[str, Any]]:
         return [

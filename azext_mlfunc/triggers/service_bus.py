@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from azext_mlfunc.findings import Finding
-from azext_mlfunc.triggers.base import Trigger, option
+from azext_mlfunc.triggers.base import ServiceOption, Trigger, option
+
+if TYPE_CHECKING:
+    from azext_mlfunc.deploying.blueprint import Service, Surroundings
 
 _QUEUE = re.compile(r"(?=.{1,260}$)[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?")
 
@@ -23,6 +26,11 @@ class ServiceBusQueueTrigger(Trigger):
 
     name = "service-bus-queue"
     script = "event.py"
+    service_option = ServiceOption(
+        "service_bus_namespace",
+        "Service Bus trigger: name or ID of the namespace of both queues. One that is not there is made. Default: a "
+        "namespace of its own, with a name derived from the app's.",
+    )
 
     input_queue: str = option(default="inqueue", help="Service Bus trigger: the queue whose messages are scored.")
     output_queue: str = option(
@@ -45,6 +53,21 @@ class ServiceBusQueueTrigger(Trigger):
                 "another queue: the function would score its own predictions for ever",
                 "choose another name, for example outqueue",
             )
+
+    def service(self, around: Surroundings) -> Service:
+        from azext_mlfunc.deploying.blueprint import Service
+        from azext_mlfunc.deploying.resources.service_bus import Namespace, Queue, Rule
+
+        request = around.request
+        named = request.services.get(self.service_option.name)
+        namespace = Namespace(
+            around.id_of("Microsoft.ServiceBus/namespaces", named, request.namespace_name()),
+            request.location,
+            request.tags,
+        )
+        rule = Rule(namespace)
+        queues = (Queue(namespace, self.input_queue), Queue(namespace, self.output_queue))
+        return Service((namespace, *queues, rule), rule.connection_string)
 
     def bindings(self) -> list[dict[str, Any]]:
         return [

@@ -5,7 +5,7 @@ Texts are those of arm-common-errors.json unless a docstring says otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -96,17 +96,19 @@ def group_not_found(group: str) -> ArmError:
     return ArmError(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.", from_arm=True)
 
 
-def throttled(subscription: str, kind: str, seconds: int) -> ApiError:
-    """429 of ARM: ``kind`` is ``read``, ``write`` or ``delete``."""
-    error = ArmError(
-        429,
-        "SubscriptionRequestsThrottled",
-        f"Number of '{kind}' requests for subscription '{subscription}' actor '' exceeded. Please try again after "
-        f"'{seconds}' seconds.",
+def location_required() -> ArmError:
+    """General knowledge of ARM: not in the wire facts."""
+    return ArmError(400, "LocationRequired", "The location property is required for this definition.", from_arm=True)
+
+
+def location_not_available(location: str, resource_type: str, regions: Iterable[str]) -> ArmError:
+    return ArmError(
+        400,
+        "LocationNotAvailableForResourceType",
+        f"The provided location '{location}' is not available for resource type '{resource_type}'. List of available "
+        f"regions for the resource type is '{','.join(regions)}'.",
         from_arm=True,
     )
-    error.headers["Retry-After"] = str(seconds)
-    return error
 
 
 def subscription_not_found(subscription: str) -> ArmError:

@@ -9,7 +9,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from local_azure.arm import names
-from local_azure.arm.errors import group_not_found, invalid_body, resource_not_found
+from local_azure.arm.errors import (
+    group_not_found,
+    invalid_body,
+    location_not_available,
+    location_required,
+    resource_not_found,
+)
 from local_azure.arm.store import Resource
 
 if TYPE_CHECKING:
@@ -85,6 +91,19 @@ class Call:
         if not isinstance(self.body, dict):
             raise invalid_body("a JSON object is expected")
         return self.body
+
+    def location(self, resource_type: str) -> str:
+        """The region that the body names, such as ``westus``.
+
+        Raises:
+            ArmError: it names none, or one in which the type is not offered (arm-common-errors.json).
+        """
+        asked = self.document.get("location")
+        if not isinstance(asked, str) or not asked:
+            raise location_required()
+        if names.normalised(asked) not in names.LOCATIONS:
+            raise location_not_available(asked, resource_type, names.LOCATIONS)
+        return names.normalised(asked)
 
     def id_of(self, resource_type: str, *parameters: str) -> str:
         """The ID of a resource of this type, its names taken from these parameters of the path."""

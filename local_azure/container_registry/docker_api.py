@@ -12,6 +12,7 @@ from local_azure.container_registry import paths
 from local_azure.container_registry.answers import (
     Refused,
     answer,
+    headers,
     manifest_not_found,
     name_unknown,
     unsupported,
@@ -47,7 +48,9 @@ async def docker_api(request: web.Request, call: Call, images: Images) -> web.St
             raise name_unknown(call.repository)
         tags, link = page(sorted(repository.tags), str, request.path, request.query)
         return answer({"name": call.repository, "tags": tags}, more=link)
-    if call.kind is not paths.MANIFEST:
+    if call.kind in (paths.UPLOADS, paths.UPLOAD):
+        return await _upload(request, call, images)
+    if call.kind is paths.BLOB:
         return await forward(request, images.session, images.url)
     if request.method == "PUT":
         return await _put_manifest(request, call, images)
@@ -70,8 +73,26 @@ async def _get_manifest(request: web.Request, call: Call, images: Images) -> web
     accepted = ",".join(request.headers.getall("Accept", []))
     if media_type in _MUST_BE_ACCEPTED and media_type not in accepted:
         raise Refused(404, "MANIFEST_UNKNOWN", _MUST_BE_ACCEPTED[media_type])
-    path = f"/v2/{call.repository}/manifests/{digest}"
-    return await forward(request, images.session, images.url, path, {"Accept": media_type})
+    content, _ = await images.manifest(call.repository, digest)
+    return web.Response(
+        body=content, headers={**headers(), "Content-Type": media_type, "Docker-Content-Digest": digest}
+    )
+
+
+async def _upload(request: web.Request, call: Call, images: Images) -> web.StreamResponse:
+    """An upload; where it would make a blob that is there already, that is the answer."""
+    digest = request.query.get("digest" if request.method == "PUT" else "mount", "")
+    if request.method not in ("PUT", "POST") or not paths.DIGEST.fullmatch(digest):
+        return await forward(request, images.session, images.url)
+    async with images.making_blob(call.repository, digest) as is_there:
+        if not is_there:
+            return await forward(request, images.session, images.url)
+    if request.method == "PUT":
+        async for _ in request.content.iter_any():
+            pass
+        await images.abandon_upload(request.rel_url.raw_path_qs)
+    location = f"https://{request.host}/v2/{call.repository}/blobs/{digest}"
+    return answer(None, 201, {"Location": location, "Docker-Content-Digest": digest})
 
 
 async def _put_manifest(request: web.Request, call: Call, images: Images) -> web.StreamResponse:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
+from weakref import WeakValueDictionary
 
 import aiohttp
 from yarl import URL
@@ -48,6 +50,10 @@ class Images:
         self._make_backend = make_backend
         self._index = Index(folder / "index.json")
         self._opening = asyncio.Lock()
+        # So that the backend and the index see changes in the same order, and nobody reads in between: docker-registry
+        # writes over its files in place.
+        self._changing = asyncio.Lock()
+        self._committing: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._backend: Backend | None = None
         self._session: aiohttp.ClientSession | None = None
 
@@ -129,9 +135,11 @@ class Images:
         repository = self.repository(name)
         assert repository is not None
         media_type = repository.manifests[digest].media_type
-        async with self.session.get(
-            self._address(name, f"manifests/{digest}"), headers={"Accept": media_type}, raise_for_status=True
-        ) as response:
+        address = self._address(name, f"manifests/{digest}")
+        async with (
+            self._changing,
+            self.session.get(address, headers={"Accept": media_type}, raise_for_status=True) as response,
+        ):
             return await response.read(), media_type
 
     async def put_manifest(
@@ -146,50 +154,65 @@ class Images:
             media_type: its type.
             headers: say how the client calls the registry.
         """
-        async with self.session.put(
+        address, headers = (
             self._address(name, f"manifests/{reference}"),
-            data=content,
-            headers={**(headers or {}), "Content-Type": media_type},
-        ) as response:
-            stored = Stored(response.status, dict(response.headers), await response.read())
-        if stored.is_taken:
-            repository = self.repository(name)
-            known = repository.manifests if repository else {}
-            found = await attributes.read(content, media_type, known, lambda digest: self._small_blob(name, digest))
-            self._index.put(name, digest_of(content), found, None if ":" in reference else reference)
+            {**(headers or {}), "Content-Type": media_type},
+        )
+        async with self._changing:
+            async with self.session.put(address, data=content, headers=headers) as response:
+                stored = Stored(response.status, dict(response.headers), await response.read())
+            if stored.is_taken:
+                repository = self.repository(name)
+                known = repository.manifests if repository else {}
+                found = await attributes.read(content, media_type, known, lambda digest: self._small_blob(name, digest))
+                self._index.put(name, digest_of(content), found, None if ":" in reference else reference)
         return stored
 
     async def delete_manifest(self, name: str, digest: str) -> None:
         """Delete a manifest that the index has, and its tags."""
         address = self._address(name, f"manifests/{digest}")
-        async with self.session.delete(address) as response:
-            if response.status != 404:  # else somebody was faster
-                response.raise_for_status()
-        self._index.remove(name, digest)
-        if self.repository(name) is None:
-            await self._running.forget(name)
+        async with self._changing:
+            async with self.session.delete(address) as response:
+                if response.status != 404:  # else somebody was faster
+                    response.raise_for_status()
+            self._index.remove(name, digest)
+            if self.repository(name) is None:
+                await self._running.forget(name)
 
     async def untag(self, name: str, tag: str) -> None:
         """Take a tag away that the index has; its manifest stays."""
-        await self._running.untag(name, tag)
-        self._index.untag(name, tag)
+        async with self._changing:
+            await self._running.untag(name, tag)
+            self._index.untag(name, tag)
 
     async def forget(self, name: str) -> None:
         """Delete a repository that the index has."""
-        await self._running.forget(name)
-        self._index.forget(name)
+        async with self._changing:
+            await self._running.forget(name)
+            self._index.forget(name)
 
     async def has_blob(self, name: str, digest: str) -> bool:
         """Whether a repository has a blob."""
         async with self.session.head(self._address(name, f"blobs/{digest}")) as response:
             return response.status == 200
 
-    def read_blob(self, name: str, digest: str) -> aiohttp.client._RequestContextManager:
-        """The request that reads a blob."""
-        return self.session.get(self._address(name, f"blobs/{digest}"), raise_for_status=True)
+    @asynccontextmanager
+    async def read_blob(self, name: str, digest: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The backend's answer that has a blob."""
+        async with self.session.get(self._address(name, f"blobs/{digest}"), raise_for_status=True) as response:
+            yield response
+
+    @asynccontextmanager
+    async def making_blob(self, name: str, digest: str) -> AsyncIterator[bool]:
+        """Be the only one who makes a blob in a repository; gives whether it is there already: then leave it alone.
+
+        docker-registry would write over the file that says so in place, and others find it empty.
+        """
+        async with self._committing.setdefault((name, digest), asyncio.Lock()):
+            yield await self.has_blob(name, digest)
 
     async def put_blob(self, name: str, digest: str, size: int, content: Content) -> None:
-        """Give the backend a blob.
+        """Give the backend a blob, within :meth:`making_blob`.
 
         Raises:
             aiohttp.ClientError: it did not take it.
@@ -203,10 +226,15 @@ class Images:
             pass
 
     async def mount_blob(self, name: str, digest: str, source: str) -> bool:
-        """Let a repository have a blob of another; False: that one has it not."""
+        """Let a repository have a blob of another, within :meth:`making_blob`; False: that one has it not."""
         address = self._address(name, "blobs/uploads/").with_query({"mount": digest, "from": source})
         async with self.session.post(address) as response:
             return response.status == 201
+
+    async def abandon_upload(self, path_and_query: str) -> None:
+        """Give an upload up that has begun."""
+        async with self.session.delete(URL(f"{self.url}{path_and_query}", encoded=True)):
+            pass
 
     async def _small_blob(self, name: str, digest: str) -> bytes:
         async with self.read_blob(name, digest) as response:

@@ -145,9 +145,8 @@ async def _copy(
 
 async def _copy_blob(source: Images, source_name: str, blob: dict[str, Any], target: Images, target_name: str) -> None:
     digest = blob["digest"]
-    if await target.has_blob(target_name, digest):
-        return
-    if source is target and await target.mount_blob(target_name, digest, source_name):
-        return
-    async with source.read_blob(source_name, digest) as response:
-        await target.put_blob(target_name, digest, blob["size"], response.content)
+    async with target.making_blob(target_name, digest) as is_there:
+        if is_there or (source is target and await target.mount_blob(target_name, digest, source_name)):
+            return
+        async with source.read_blob(source_name, digest) as response:
+            await target.put_blob(target_name, digest, blob["size"], response.content)

@@ -25,8 +25,8 @@ def now() -> str:
 class Times:
     """When something was made and last changed."""
 
-    created: str = field(default_factory=now)
-    updated: str = field(default_factory=now)
+    created: str
+    updated: str
 
 
 @dataclass
@@ -92,14 +92,14 @@ class Index:
 
     def put(self, name: str, digest: str, attributes: Mapping[str, Any], tag: str | None) -> None:
         """A manifest came, under a tag if one is given."""
-        repository = self.repositories.setdefault(name, Repository())
-        manifest = repository.manifests.setdefault(digest, Manifest())
+        time = now()
+        repository = self.repositories.setdefault(name, Repository(time, time))
+        manifest = repository.manifests.setdefault(digest, Manifest(time, time))
         manifest.attributes = dict(attributes)
         if tag is not None:
-            found = repository.tags.setdefault(tag, Tag())
-            found.digest = digest
-            found.updated = now()
-        manifest.updated = repository.updated = now()
+            found = repository.tags.setdefault(tag, Tag(time, time))
+            found.digest, found.updated = digest, time
+        manifest.updated = repository.updated = time
         self._save()
 
     def untag(self, name: str, tag: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from urllib.parse import quote
 
 import aiohttp
@@ -27,30 +26,22 @@ def outside(request: web.Request) -> dict[str, str]:
     return {"Host": request.host, "X-Forwarded-Proto": "https"}
 
 
-async def forward(
-    request: web.Request,
-    session: aiohttp.ClientSession,
-    backend: str,
-    path: str = "",
-    more: Mapping[str, str] | None = None,
-) -> web.StreamResponse:
+async def forward(request: web.Request, session: aiohttp.ClientSession, backend: str) -> web.StreamResponse:
     """Answer a request with what the backend answers.
 
     Args:
         request: the request.
         session: for requests to the backend.
         backend: where it is.
-        path: what to ask it for, if not for the request's own path.
-        more: headers in place of the client's.
 
     Raises:
         aiohttp.ClientError: the backend did not answer, or the client broke off.
     """
     sent = CIMultiDict((name, value) for name, value in request.headers.items() if name.lower() not in _NOT_HANDED_ON)
-    sent.update({**outside(request), **(more or {})})
+    sent.update(outside(request))
     # The path that was checked, not another way to write it.
     query = f"?{request.rel_url.raw_query_string}" if request.rel_url.raw_query_string else ""
-    address = URL(f"{backend}{quote(path or request.path, safe='/:@')}{query}", encoded=True)
+    address = URL(f"{backend}{quote(request.path, safe='/:@')}{query}", encoded=True)
     body = request.content if request.body_exists else None
     async with session.request(request.method, address, headers=sent, data=body, allow_redirects=False) as answer:
         kept = [(name, value) for name, value in answer.headers.items() if name.lower() not in _NOT_HANDED_ON | _OURS]

@@ -90,9 +90,10 @@ class PublicRegistry:
         if not missing:
             return
         for blob in (base.config, base.layer):
-            if not await self.images.has_blob(name, blob.digest):
-                with blob.open() as content:
-                    await self.images.put_blob(name, blob.digest, blob.size, content)
+            async with self.images.making_blob(name, blob.digest) as is_there:
+                if not is_there:
+                    with blob.open() as content:
+                        await self.images.put_blob(name, blob.digest, blob.size, content)
         for tag in missing:
             stored = await self.images.put_manifest(name, tag, base.manifest, base.media_type)
             if not stored.is_taken:

@@ -33,7 +33,7 @@ class App:
         self._tasks: set[asyncio.Task[None]] = set()
         self._life: Life | None = None
         self._lives = 0
-        self._last_used = self._failed_at = platform.clock()
+        self._last_used = self._up_since = self._failed_at = platform.clock()
         self._in_flight = 0
         self._settle()
 
@@ -129,12 +129,12 @@ class App:
     def _enter(self, phase: Phase, digest: str | None = None, reason: str | None = None) -> None:
         self._status = AppStatus(phase, reason, digest or self._status.digest)
         if phase is Phase.RUNNING:
-            self._last_used = self._platform.clock()
+            self._last_used = self._up_since = self._platform.clock()
         self._changed.set()
         self._changed = asyncio.Event()
 
     async def _run(self, spec: AppSpec) -> None:
-        """Live, and unless it sleeps, live again after a while when that failed."""
+        """Live; live again at once when that went well for a while, else after some time, unless it sleeps."""
         platform = self._platform
         async with self._one_at_a_time:
             while True:
@@ -147,15 +147,18 @@ class App:
                 except Exception as error:  # of the registry, the engine, the disk: the app failed, not the platform
                     failure = f"{type(error).__name__}: {error}"
                     self.log.error(failure)
+                    self.log.gave_up()
                 if failure is None:
                     self._enter(Phase.ASLEEP)
                     return
                 self._failed_at = platform.clock()
-                self._enter(Phase.FAILED, reason=failure)
-                if spec.sleeps:
-                    return
-                while platform.clock() - self._failed_at < platform.limits.retry:
-                    await asyncio.sleep(WATCH_INTERVAL)
+                lasted = self._status.phase is Phase.RUNNING and self._failed_at - self._up_since
+                if lasted < platform.limits.retry_when_asked:
+                    self._enter(Phase.FAILED, reason=failure)
+                    if spec.sleeps:
+                        return
+                    while platform.clock() - self._failed_at < platform.limits.retry:
+                        await asyncio.sleep(WATCH_INTERVAL)
                 self._enter(Phase.PULLING)
 
     def _idle(self, spec: AppSpec) -> bool:

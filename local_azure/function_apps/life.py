@@ -151,6 +151,7 @@ class Life:
     async def _warm_up(self, running: Running, launch: Launch) -> str | None:
         """Wait until it answers; returns why it does not, if so."""
         limit = start_limit(self._spec.settings)
+        self._log.warming_up(self._container)
         began = said = self._platform.clock()
         while not await self._answers(running.url):
             now = self._platform.clock()

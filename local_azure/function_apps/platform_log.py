@@ -51,6 +51,8 @@ class PlatformLog:
         self._write("INFO", "Starting container for site")
         own = f"-e WEBSITE_SITE_NAME={spec.name} -e WEBSITE_HOSTNAME={spec.host_name}"
         self._write("INFO", f"docker run -d --expose={port} --name {container} {own} {spec.image}")
+
+    def warming_up(self, container: str) -> None:
         self._write("INFO", f"Initiating warmup request to container {container} for site {self._site}")
 
     def waiting(self, container: str, seconds: float) -> None:

@@ -76,6 +76,7 @@ class Images:
         self.opened: list[str] = []
         self.gate = asyncio.Event()  # pulls wait while it is not set
         self.gate.set()
+        self.broken: Exception | None = None
 
     def add(
         self,
@@ -102,6 +103,8 @@ class Images:
     async def pull(self, image: str, settings: Mapping[str, str], identity: bool) -> PulledImage:
         self.pulls.append(image)
         await self.gate.wait()
+        if self.broken is not None:
+            raise self.broken
         if not identity and any(settings.get(name) != value for name, value in LOGIN.items()):
             raise PullFailed(f'Head "https://{image}": unauthorized: authentication required')
         if image not in self._images:
@@ -119,9 +122,16 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 0.0
+        self._reads = 0
 
     def __call__(self) -> float:
+        self._reads += 1
         return self.now
+
+    async def was_looked_at(self) -> None:
+        """Wait until whoever goes by it must have seen what it shows now."""
+        wanted = self._reads + 3
+        await until(lambda: self._reads >= wanted, "a look at the clock")
 
 
 @dataclass
@@ -199,7 +209,7 @@ async def bench(
         finally:
             await apps.close()
             await runner.cleanup()
-    assert processes_of(folder) == []
+    assert processes_of(folder / "apps") == []
 
 
 async def until(probe: Callable[[], Found | None] | Callable[[], Awaitable[Found | None]], what: str) -> Found:

@@ -84,7 +84,7 @@ def _describe(call: Call, name: str, sku: str) -> dict[str, Any]:
         "type": REGISTRY,
         "id": call.id_of(REGISTRY, "registry"),
         "name": name,
-        "location": names.normalised(str(call.document.get("location", ""))),
+        "location": call.location(REGISTRY),
         "tags": call.document.get("tags") or {},
         "systemData": {"createdByType": "User", "createdAt": now.isoformat()},
         "properties": {

@@ -20,7 +20,7 @@ async def put_component(call: Call) -> Answer:
     found = call.find(TYPE, "component")
     key = found.properties["InstrumentationKey"] if found else str(uuid.uuid4())
     application = found.properties["AppId"] if found else str(uuid.uuid4())
-    location = names.normalised(str(call.document.get("location", "")))
+    location = call.location(TYPE)
     connection = (
         f"InstrumentationKey={key};IngestionEndpoint=https://{location}-0.in.applicationinsights.azure.com/;"
         f"LiveEndpoint=https://{location}.livediagnostics.monitor.azure.com/;ApplicationId={application}"

@@ -64,7 +64,7 @@ async def put_identity(call: Call) -> Answer:
             "id": call.id_of(TYPE, "identity").replace("/resourceGroups/", "/resourcegroups/"),
             "name": call.parameters["identity"],
             "type": TYPE,
-            "location": names.normalised(str(call.document.get("location", ""))),
+            "location": call.location(TYPE),
             "tags": call.document.get("tags") or {},
             "properties": {
                 "tenantId": call.azure.subscription.tenant,

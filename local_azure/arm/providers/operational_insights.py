@@ -28,7 +28,7 @@ async def put_workspace(call: Call) -> Answer:
         "id": call.id_of(TYPE, "workspace"),
         "name": call.parameters["workspace"],
         "type": TYPE,
-        "location": names.normalised(str(call.document.get("location", ""))),
+        "location": call.location(TYPE),
         "tags": call.document.get("tags") or {},
         "properties": {
             "customerId": str(uuid.uuid4()),

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from local_azure.arm import names
-from local_azure.arm.errors import ArmError, group_not_found, invalid_body
+from local_azure.arm.errors import ArmError, group_not_found, invalid_body, location_required
 from local_azure.arm.long_running import location_of_nothing
 from local_azure.arm.operation import GROUP, Answer, Call, Operation, Provider, listing
 from local_azure.arm.store import Resource
@@ -130,8 +130,7 @@ async def put_group(call: Call) -> Answer:
         raise ArmError(400, "InvalidResourceGroup", text, (), True)
     location = call.document.get("location")
     if not isinstance(location, str) or not location:
-        text = "The location property is required for this definition."
-        raise ArmError(400, "LocationRequired", text, (), True)
+        raise location_required()
     _check_location(location)
     if found is not None and found.document["location"] != names.normalised(location):
         raise ArmError(
@@ -213,8 +212,12 @@ async def delete_group(call: Call) -> Answer:
 
 
 def listed(resource: Resource) -> dict[str, Any]:
-    """A resource as lists of resources show it: without its properties."""
-    return {name: resource.document[name] for name in _LISTED if name in resource.document}
+    """A resource as lists of resources show it: without its properties, and with ARM's own form of times."""
+    shown = {name: resource.document[name] for name in _LISTED if name in resource.document}
+    if "systemData" in shown:
+        created = shown["systemData"]["createdAt"].replace("+00:00", "Z")
+        shown["systemData"] = shown["systemData"] | {"createdAt": created}
+    return shown
 
 
 async def list_resources(call: Call) -> Answer:

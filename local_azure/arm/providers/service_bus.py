@@ -82,7 +82,7 @@ async def put_namespace(call: Call) -> Answer:
         "id": call.id_of("Microsoft.ServiceBus/namespaces", "namespace"),
         "name": name,
         "type": NAMESPACE,
-        "location": names.displayed(str(call.document.get("location", ""))),
+        "location": names.displayed(call.location(NAMESPACE)),
         "tags": call.document.get("tags") or {},
         "properties": {
             "minimumTlsVersion": call.properties.get("minimumTlsVersion") or "1.2",

@@ -59,9 +59,7 @@ async def put_account(call: Call) -> Answer:
     sku = (call.document.get("sku") or {}).get("name")
     if sku not in _SKUS:
         raise ArmError(400, "InvalidValuesForRequestParameters", "Values for request parameters are invalid: sku.")
-    location = names.normalised(str(call.document.get("location", "")))
-    if location not in names.LOCATIONS:
-        raise ArmError(400, "LocationRequired", "The location property is required for this definition.", (), True)
+    location = call.location(TYPE)
     if found is not None:
         _update(found, call)
         call.azure.store.changed()

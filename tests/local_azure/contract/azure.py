@@ -158,7 +158,7 @@ class LocalAzure:
         """A function app on the plan of these names."""
         body = {
             "kind": "functionapp,linux",
-            "location": "brazilsouth",
+            "location": self.get(plan(names)).json()["location"],
             "properties": {"serverFarmId": names["plan"], "reserved": True, "siteConfig": config},
         }
         return self.make(site(names), body)

@@ -6,7 +6,7 @@ status, each field by name, type and value, but for
 
 - times, which have to be written in the same form;
 - secrets (``FAKE-…``), which have to be there;
-- what a test names as varying, with its reason: there the type has to be the same.
+- what a test names as varying, with its reason: there the type has to be the same, or what was null may be set.
 """
 
 from __future__ import annotations
@@ -294,7 +294,8 @@ class Matcher:
         """Hold a value, and all that is in it."""
         if path in self.varies:
             self.varied.add(path)
-            assert type(actual) is type(recorded), f"{path}: {actual!r} is not of the type of {recorded!r}"
+            same_type = type(actual) is type(recorded)
+            assert same_type or recorded is None, f"{path}: {actual!r} is not of the type of {recorded!r}"
             if not isinstance(recorded, (dict, list)):
                 return
         if isinstance(recorded, dict):

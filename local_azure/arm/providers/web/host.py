@@ -5,6 +5,7 @@ All of it fails alike while the host is not up (web-sites-host-listkeys.json).
 
 from __future__ import annotations
 
+import posixpath
 from typing import Any
 
 from local_azure.arm.errors import ArmError, host_unavailable
@@ -139,7 +140,9 @@ async def _function(call: Call, resource: Resource, host: RunningHost) -> dict[s
 def _describe(resource: Resource, function: dict[str, Any]) -> dict[str, Any]:
     """A function of the host's own list as ARM shows it."""
     base = f"https://{resource.properties['defaultHostName']}"
-    name = function["name"]
+    name, config = function["name"], function.get("config", {})
+    files = f"{base}/admin/vfs/home/site/wwwroot"
+    script = posixpath.normpath(f"{name}/{config.get('scriptFile') or '__init__.py'}")
     return {
         "id": f"{resource.id}/functions/{name}",
         "name": f"{resource.name}/{name}",
@@ -148,13 +151,13 @@ def _describe(resource: Resource, function: dict[str, Any]) -> dict[str, Any]:
         "properties": {
             "name": name,
             "function_app_id": None,
-            "script_root_path_href": f"{base}/admin/vfs/home/site/wwwroot/{name}/",
-            "script_href": f"{base}/admin/vfs/home/site/wwwroot/{name}",
-            "config_href": f"{base}/admin/vfs/home/site/wwwroot/{name}/function.json",
+            "script_root_path_href": f"{files}/{name}/",
+            "script_href": f"{files}/{script}",
+            "config_href": f"{files}/{name}/function.json",
             "test_data_href": f"{base}/admin/vfs/tmp/FunctionsData/{name}.dat",
             "secrets_file_href": None,
             "href": f"{base}/admin/functions/{name}",
-            "config": function.get("config", {}),
+            "config": config,
             "files": None,
             "test_data": "",
             "invoke_url_template": function.get("invoke_url_template"),

@@ -68,17 +68,13 @@ def _sku(call: Call, resource: Resource | None) -> dict[str, Any]:
 async def put_plan(call: Call) -> Answer:
     """Create or update a plan (web-serverfarms-put.json, web-serverfarms-put-elastic-premium.json)."""
     name, found = call.parameters["plan"], call.find(TYPE, "plan")
-    location = str(call.document.get("location") or "")
-    if names.normalised(location) not in names.LOCATIONS:
-        raise WebError(
-            400, "BadRequest", "{0} is invalid.  {1}", ["Location", f"Location '{location}' is unknown."], "51021"
-        )
+    displayed = names.displayed(call.location(TYPE))
     sku = _sku(call, found)
     _, _, size, most = SKUS[sku["name"].upper()]
     elastic = sku["family"] == "EP"
     linux = bool(call.properties.get("reserved", found.properties["reserved"] if found else False))
     kind = "elastic" if elastic else "functionapp" if sku["family"] in ("Y", "FC") else "linux" if linux else "app"
-    displayed = names.displayed(location)
+    zones = 3 if call.properties.get("zoneRedundant") else 1
     number = found.properties["serverFarmId"] if found else next(_NUMBERS)
     tags = call.document.get("tags", found.document.get("tags") if found else None)
     properties = {
@@ -107,9 +103,9 @@ async def put_plan(call: Call) -> Answer:
         "mdmId": f"waws-prod-local-001_{number}",
         "targetWorkerCount": 0,
         "provisioningState": "Succeeded",
-        "zoneRedundant": bool(call.properties.get("zoneRedundant")),
-        "maximumNumberOfZones": 1,
-        "currentNumberOfZonesUtilized": 1,
+        "zoneRedundant": zones > 1,
+        "maximumNumberOfZones": zones,
+        "currentNumberOfZonesUtilized": zones,
         "asyncScalingEnabled": False,
         "powerState": "Running",
     }
@@ -126,7 +122,7 @@ async def put_plan(call: Call) -> Answer:
     resource = call.azure.store.put(Resource(TYPE, document))
     # the answer to a PUT is staler than the next GET
     answer = _shown(call, resource)
-    answer["location"] = location
+    answer["location"] = call.document["location"]
     answer["properties"] |= {"sku": sku, "maximumNumberOfWorkers": 0}
     return Answer(200, answer, {"etag": f'"{number:X}"'})
 

@@ -114,6 +114,7 @@ async def put_site(call: Call) -> Answer:
             raise WebError(400, "BadRequest", "The parameter {0} has an invalid value.", ["name"], "01002")
         if named(call.azure, name):
             raise WebError(409, "Conflict", "Website with given name {0} already exists.", [name], "54001")
+        call.location(TYPE)
     plan = _plan(call, found)
     resource = found or _new(call, plan)
     before = resource.hidden["etag"]
@@ -124,6 +125,7 @@ async def put_site(call: Call) -> Answer:
     answer = shown(call, resource)
     if found is None:  # the answer is staler than the next GET: siteConfig is a default one, though it was taken
         answer["properties"]["siteConfig"] |= {name: CONFIG_DEFAULTS[name] for name in _THIN}
+        answer["properties"]["privateEndpointConnections"] = None
     return Answer(200, answer, {"etag": f'"{before}"'})
 
 
@@ -237,9 +239,17 @@ def write(call: Call, resource: Resource) -> None:
 
 
 def take_config(resource: Resource, config: dict[str, Any]) -> None:
-    """Take over what a request says of config/web: null is no change, and one blank clears the image."""
+    """Take over what a request says of config/web: null and an empty image are no change, one blank clears the image.
+
+    An app that is always on is loaded at once, too (web-sites-config-web-get.json).
+    """
     changes = {name: value for name, value in config.items() if value is not None and name not in _NEVER_TAKEN}
-    resource.hidden["config"].update(changes)
+    if not changes.get("linuxFxVersion"):
+        changes.pop("linuxFxVersion", None)
+    kept = resource.hidden["config"]
+    kept.update(changes)
+    preload = {"preloadEnabled": kept["alwaysOn"]}
+    kept["virtualApplications"] = [application | preload for application in kept["virtualApplications"]]
 
 
 def touched(call: Call, resource: Resource) -> None:
@@ -277,6 +287,7 @@ def shown(call: Call, resource: Resource) -> dict[str, Any]:
         "siteConfig": {
             **dict.fromkeys(CONFIG_DEFAULTS),
             **{name: config[name] for name in _THIN},
+            "acrUserManagedIdentityID": config["acrUserManagedIdentityID"] or None,
         },
     }
     return document

@@ -12,8 +12,8 @@ _PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 _SUBSCRIPTION = "/subscriptions/{subscription}/providers/Microsoft.Web"
 
 
-def _stack(name: str, title: str, version: str, linux: str) -> dict[str, Any]:
-    """One version of one stack on Linux, as az reads it."""
+def _minor(name: str, title: str, version: str, linux: str) -> dict[str, Any]:
+    """A minor version of a stack on Linux."""
     runtime = {
         "runtimeVersion": linux,
         "remoteDebuggingSupported": False,
@@ -30,17 +30,13 @@ def _stack(name: str, title: str, version: str, linux: str) -> dict[str, Any]:
     return {
         "displayText": f"{title} {version}",
         "value": version,
-        "minorVersions": [
-            {
-                "displayText": f"{title} {version}",
-                "value": version,
-                "stackSettings": {"linuxRuntimeSettings": runtime},
-            }
-        ],
+        "stackSettings": {"linuxRuntimeSettings": runtime},
     }
 
 
-def _family(name: str, title: str, versions: list[dict[str, Any]]) -> dict[str, Any]:
+def _family(name: str, title: str, major: str, minors: list[dict[str, Any]]) -> dict[str, Any]:
+    """A stack with its one major version."""
+    versions = [{"displayText": f"{title} {major}", "value": major, "minorVersions": minors}]
     return {
         "id": None,
         "name": name,
@@ -51,9 +47,9 @@ def _family(name: str, title: str, versions: list[dict[str, Any]]) -> dict[str, 
 
 async def function_app_stacks(call: Call) -> Answer:
     """The runtime stacks (web-functionappstacks-get.json): Python, and .NET, which az looks up for an image."""
-    pythons = [_stack("python", "Python", version, f"Python|{version}") for version in _PYTHONS]
-    dotnets = [_stack("dotnet", ".NET", "8", "DOTNET|8.0")]
-    stacks = [_family("dotnet", ".NET", dotnets), _family("python", "Python", pythons)]
+    pythons = [_minor("python", "Python", version, f"Python|{version}") for version in _PYTHONS]
+    dotnets = [_minor("dotnet", ".NET", "8", "DOTNET|8.0")]
+    stacks = [_family("dotnet", ".NET", "8", dotnets), _family("python", "Python", "3", pythons)]
     return Answer(body={"value": stacks, "nextLink": None, "id": None})
 
 

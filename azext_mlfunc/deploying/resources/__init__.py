@@ -1,0 +1,1 @@
+"""The kinds of resources that deploy knows: one file each."""
