@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+import uuid
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import jwt
@@ -35,22 +37,53 @@ _ALLOW: dict[str, frozenset[str]] = {
 _LIFE = 24 * 3600  # seconds
 
 REGISTRY = "Microsoft.ContainerRegistry/registries"
+USER_ASSIGNED = "Microsoft.ManagedIdentity/userAssignedIdentities"
 ROLE_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
+
+
+@dataclass(frozen=True)
+class Principal:
+    """A service principal: a managed identity, or who has signed in.
+
+    Attributes:
+        id: its object ID.
+        application: its application (client) ID.
+        name: that of the resource whose identity it is.
+    """
+
+    id: str
+    application: str
+    name: str
 
 
 class Directory:
     """Who is who.
 
     Args:
-        store: has the role assignments and the registries.
+        store: has the identities, the role assignments and the registries.
         tenant: GUID of the tenant.
         secret: signs the tokens.
+        delay: seconds for which a new identity is not known.
     """
 
-    def __init__(self, store: Store, tenant: str, secret: bytes) -> None:
+    def __init__(self, store: Store, tenant: str, secret: bytes, delay: float = 0.0) -> None:
         self._store = store
         self._tenant = tenant
         self._secret = secret
+        self._delay = delay
+
+    def principals(self) -> list[Principal]:
+        """All that are known by now."""
+        found, seen_before = [Principal(CALLER, CALLER, "local-azure")], time.time() - self._delay
+        for each in self._store:
+            if each.hidden.get("identity_made", 0) > seen_before:
+                continue
+            if each.type == USER_ASSIGNED:
+                found.append(Principal(each.properties["principalId"], each.properties["clientId"], each.name))
+            elif principal := (each.document.get("identity") or {}).get("principalId"):
+                application = str(uuid.uuid5(uuid.NAMESPACE_OID, principal))  # which ARM does not show
+                found.append(Principal(principal, application, each.name))
+        return found
 
     def token(self, audience: str, principal: str = CALLER) -> dict[str, Any]:
         """A token for an audience, as a managed identity's endpoint answers it."""

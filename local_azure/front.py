@@ -14,7 +14,7 @@ from collections.abc import Callable
 _CHUNK = 256 * 1024
 _AZURE = (".core.windows.net", ".azurecr.io", ".azurewebsites.net", ".servicebus.windows.net", "mcr.microsoft.com",
           ".applicationinsights.azure.com", ".monitor.azure.com", "management.azure.com",
-          "login.microsoftonline.com")  # fmt: skip
+          "graph.microsoft.com", "login.microsoftonline.com")  # fmt: skip
 
 Route = Callable[[str], int | None]
 """The port on this machine that answers for a host name; None: nothing does."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +25,22 @@ def add_state(parser: argparse.ArgumentParser) -> None:
     """Add ``--state``."""
     default = CHECKOUT / ".venv" / "local-azure"
     parser.add_argument("--state", type=Path, default=default, metavar="DIR", help="folder that it keeps all in")
+
+
+@contextlib.contextmanager
+def alone(file: Path, wait: bool) -> Iterator[None]:
+    """Be the only process that is in here with this file.
+
+    Args:
+        file: made if it is missing; it stays, and says nothing by being there.
+        wait: for another process to leave.
+
+    Raises:
+        BlockingIOError: another process is in, and shall not be waited for.
+    """
+    with file.open("a") as opened:
+        fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from local_azure.faults import FaultRefused, read
 from local_azure.latency import parse
-from local_azure.running import CHECKOUT, Running, add_state
+from local_azure.running import CHECKOUT, Running, add_state, alone
 
 COMPUTES = ("auto", "docker", "process")
 
@@ -62,10 +62,15 @@ def run(arguments: argparse.Namespace) -> int:
             environments=CHECKOUT / ".venv" / "apps",
             cache=cache,
         )
-        asyncio.run(serve(options, ready))
+        with alone(state / "server.lock", wait=False):
+            try:
+                asyncio.run(serve(options, ready))
+            finally:
+                running.pid_file.unlink(missing_ok=True)
+    except BlockingIOError:
+        print(f"A local Azure runs already in {state}.", file=sys.stderr)
+        return 1
     except (AzuriteMissing, ComputeUnavailable, FaultRefused, OSError, TimeoutError) as failure:
         print(f"The local Azure cannot start: {failure}", file=sys.stderr)
         return 1
-    finally:
-        running.pid_file.unlink(missing_ok=True)
     return 0

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from local_azure import control, identity
+from local_azure import control, graph, identity
 from local_azure.arm.azure import Azure, Subscription
 from local_azure.arm.errors import ArmError
 from local_azure.arm.names import REGION_CODES
@@ -39,6 +39,7 @@ from local_azure.settled import Settled
 from local_azure.storage import StorageAccounts
 
 _REGISTRY, _SITE, _PUBLIC = ".azurecr.io", ".azurewebsites.net", "mcr.microsoft.com"
+_MANAGEMENT_SITE = f".scm{_SITE}"  # Kudu, which is not here
 _REGIONS = "appinsights.azureedge.net"  # where az functionapp create looks up a region's short name
 _MAXIMUM_BODY = 64 * 1024**3  # bytes: image layers pass through
 _log = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ class Server:
         )
         store = Store(state / "resources.json")
         secret = bytes.fromhex(self.settled.secret)
-        directory = Directory(store, self.settled.tenant, secret)
+        directory = Directory(store, self.settled.tenant, secret, options.latency.of_a_new_principal)
         self._public = PublicRegistry(state / "mcr")
         registries = ContainerRegistries(state / "registries", directory, secret, self._public)
         images = RegistryImages(registries, self._public)
@@ -170,7 +171,8 @@ class Server:
 
     def _port(self, host: str) -> int | None:
         """Where a host name leads to, for the proxy."""
-        if host.endswith(_SITE) or host in (_PUBLIC, _REGIONS):
+        is_site = host.endswith(_SITE) and not host.endswith(_MANAGEMENT_SITE)
+        if is_site or host in (_PUBLIC, _REGIONS, graph.HOST):
             return self.settled.arm
         is_registry = host.endswith(_REGISTRY) and self.azure.directory.registry(host.split(".")[0]) is not None
         if is_registry:
@@ -235,6 +237,8 @@ class Server:
             return await self._public.handle(request)
         if host == _REGIONS:
             return web.json_response({"regions": {name: {"laRegionCode": code} for name, code in REGION_CODES.items()}})
+        if host == graph.HOST:
+            return graph.answer(request, await request.read(), self.azure.directory)
         if host.endswith(_REGISTRY):
             return await self.azure.registries.handle(name, request)
         if host.endswith(_SITE):

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from local_azure import serve
-from local_azure.running import CHECKOUT, Running
+from local_azure.running import CHECKOUT, Running, alone
 from local_azure.waiting import wait_for
 
 CLOUD = "LocalAzure"
@@ -24,11 +24,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Start it; returns when everything answers and az is signed in."""
     running, started = Running(arguments.state.resolve()), time.monotonic()
-    if running.answers():
-        print(f"It runs already, in {running.state}.")
-    elif not _start(running, arguments):
+    try:
+        running.state.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        print(f"The local Azure cannot start: {error}", file=sys.stderr)
         return 1
-    _sign_in(running)
+    with alone(running.state / "up.lock", wait=True):
+        if running.answers():
+            print(f"It runs already, in {running.state}.")
+        elif not _start(running, arguments):
+            return 1
+        _sign_in(running)
     print(f"The local Azure is up ({time.monotonic() - started:.1f} s); its log is {running.log_file}.")
     option = "" if arguments.state == CHECKOUT / ".venv" / "local-azure" else f" --state {arguments.state}"
     print(f'Reach it with:  eval "$({_shown(sys.executable)} -m local_azure env{option})"')
@@ -38,7 +44,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _start(running: Running, arguments: argparse.Namespace) -> bool:
     """Start the process; False: it ended at once, and it has been said why."""
-    running.state.mkdir(parents=True, exist_ok=True)
     options = {
         "state": running.state,
         "compute": arguments.compute,
@@ -53,6 +58,8 @@ def _start(running: Running, arguments: argparse.Namespace) -> bool:
         process = subprocess.Popen(
             command,
             cwd=CHECKOUT,
+            # without compiled modules the apps' packages take three times as long to load
+            env={name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -15,6 +15,7 @@ from local_azure.arm.names import group_id
 from local_azure.arm.operation import Answer, Call, Operation, Provider
 from local_azure.latency import wait
 
+_SLASHES = re.compile("/{2,}")
 _API_VERSION = re.compile(r"(20\d\d)-(\d\d)-(\d\d)(-preview|-beta|-alpha)?", re.IGNORECASE)
 _SUBSCRIPTION = re.compile(r"/subscriptions/([^/]+)", re.IGNORECASE)
 _GROUP = re.compile(r"/subscriptions/[^/]+/resourceGroups/([^/]+)/", re.IGNORECASE)
@@ -51,6 +52,7 @@ class Router:
             principal: object ID of the caller.
         """
         try:
+            path = _SLASHES.sub("/", path)  # az resource show writes two where it has no parent to name
             job = self._azure.long_running.find(path)
             if job is not None and method == "GET" and (not job.urls or raw_query in job.urls):
                 await wait(self._azure.latency.of_a_poll)

@@ -126,7 +126,7 @@ class FunctionApps:
         """
         self._app(name).restart()
 
-    async def handle(self, name: str, request: web.Request) -> web.StreamResponse:
+    async def handle(self, name: str, request: web.BaseRequest) -> web.StreamResponse:
         """Answer what arrives for the host name of an app; waits while it is being started."""
         app = self._apps.get(name.lower())
         if app is None:

@@ -58,7 +58,7 @@ def application_error(host_name: str) -> web.Response:
 
 
 async def forward(
-    session: aiohttp.ClientSession, request: web.Request, url: str, host_name: str, limit: float
+    session: aiohttp.ClientSession, request: web.BaseRequest, url: str, host_name: str, limit: float
 ) -> web.StreamResponse:
     """Pass a request on, and its answer back, both as they come.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import re
 import time
-import uuid
 from typing import Any
 
 from local_azure.arm.errors import ArmError
@@ -110,17 +109,7 @@ async def put_assignment(call: Call) -> Answer:
 
 def _check_principal(call: Call, principal: str) -> None:
     """Refuse an identity that the directory does not know yet: only when principalType is not sent."""
-    made = {
-        each.document["identity"].get("principalId"): each.hidden.get("identity_made", 0)
-        for each in call.azure.store
-        if each.document.get("identity")
-    }
-    made |= {
-        each.properties["principalId"]: each.hidden.get("identity_made", 0)
-        for each in call.azure.store.select("Microsoft.ManagedIdentity/userAssignedIdentities")
-    }
-    known = {CALLER, *(each for each, at in made.items() if time.time() >= at + call.azure.latency.of_a_new_principal)}
-    if principal in known:
+    if any(each.id == principal for each in call.azure.directory.principals()):
         return
     raise ArmError(
         400,
@@ -177,11 +166,6 @@ async def list_assignments(call: Call) -> Answer:
             continue
         found.append(each.document)
     return listing(found)
-
-
-def new_principal() -> dict[str, str]:
-    """The IDs of a new identity."""
-    return {"principalId": str(uuid.uuid4()), "clientId": str(uuid.uuid4())}
 
 
 _WIRE = "authorization-role-assignment-put.json"

@@ -10,8 +10,9 @@ from local_azure.arm import names
 from local_azure.arm.errors import ArmError
 from local_azure.arm.operation import GROUP, Answer, Call, Operation, Provider, listing
 from local_azure.arm.store import Resource
+from local_azure.directory import USER_ASSIGNED
 
-TYPE = "Microsoft.ManagedIdentity/userAssignedIdentities"
+TYPE = USER_ASSIGNED
 _IDENTITIES = GROUP + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 _IDENTITY = _IDENTITIES + "/{identity}"
 

@@ -301,6 +301,7 @@ async def endpoints(call: Call) -> Answer:
             },
             "graph": "https://graph.windows.net/",
             "microsoftGraphResourceId": "https://graph.microsoft.com/",
+            "appServiceResourceId": "https://appservice.azure.com",
             "name": "LocalAzure",
             "resourceManager": f"{call.base_url}/",
             "gallery": "https://gallery.azure.com/",
