@@ -1,7 +1,7 @@
-"""`make demo`: from nothing to predictions, on this machine, without Docker, root or Azure.
+"""`make demo`: from a trained model to predictions, in three commands for each trigger, on this machine.
 
-Trains the example, packages it for each trigger with `az ml-func package`, runs what was packaged under Microsoft's
-Python worker beside Azurite and the Service Bus stand-in, and sends the sample through each trigger.
+Starts a local Azure, trains the example, calls `az ml-func package` (without Docker) and `az ml-func deploy` for each
+trigger, sends the sample through it, and takes everything down again.
 """
 
 from __future__ import annotations
@@ -10,146 +10,160 @@ import argparse
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from local_azure.app import run_context
-from local_azure.azurite import Azurite
-from local_azure.functions_host import FunctionsHost
-from local_azure.service_bus import ServiceBus
+from local_azure.running import CHECKOUT, Running
 from local_azure.waiting import wait_for
 
-CHECKOUT = Path(__file__).parents[1]
-EXAMPLE = CHECKOUT / "examples" / "diabetes"
+EXAMPLE = Path("examples", "diabetes")
+GROUP, REGISTRY = "demo", "demoregistry"
 _PATIENCE = 60.0  # seconds for one prediction
 
 
-@dataclass(frozen=True)
-class Clouds:
-    """The emulators that the apps use."""
-
-    storage: Azurite
-    service_bus: ServiceBus
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--state", type=Path, default=CHECKOUT / ".venv" / "demo", help="where contexts and logs go")
+    parser.add_argument("--state", type=Path, default=CHECKOUT / ".venv" / "demo", help="where it keeps all; made anew")
+    parser.add_argument("--compute", default="process", help="what the apps run in: process, docker or auto")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo; the exit code is 0 when all three predictions came and agree."""
     started = time.monotonic()
-    state: Path = arguments.state
-    show("Train the example's model.")
-    call(["uv", "run", "--quiet", "--no-project", "--python", sys.executable, "--script", "examples/diabetes/train.py"])
-    with ExitStack() as stack:
-        storage = stack.enter_context(Azurite(CHECKOUT / ".venv" / "azurite", state / "azurite"))
-        service_bus = stack.enter_context(ServiceBus())
-        clouds = Clouds(storage, service_bus)
-        show("Package it for each trigger. Each context could be built by any Docker as it is.")
-        for trigger in SCORERS:
-            package(trigger, state / trigger)
-        show("Run each packaged app under Microsoft's Python worker, and send it the sample.")
-        with ThreadPoolExecutor() as pool:
-            predictions = dict(zip(SCORERS, pool.map(lambda t: score(t, state, clouds), SCORERS), strict=True))
+    state: Path = arguments.state.resolve()
+    shutil.rmtree(state, ignore_errors=True)
+    with local_azure(state, arguments.compute) as shell:
+        show("Train the example's model.")
+        train = [sys.executable, "--script", str(EXAMPLE / "train.py")]
+        shell.run(["uv", "run", "--quiet", "--no-project", "--python", *train])
+        show("A resource group and a container registry, as one has them.")
+        shell.run(["az", "group", "create", "--name", GROUP, "--location", "westeurope", "-o", "table"])
+        registry = ["az", "acr", "create", "--resource-group", GROUP, "--name", REGISTRY, "--sku", "Basic"]
+        shell.run([*registry, "--admin-enabled", "-o", "table"])
+        predictions = {trigger: through(trigger, shell) for trigger in SCORERS}
     show("The predictions:")
     for trigger, prediction in predictions.items():
         print(f"  {trigger:<18} {prediction.decode()}")
     agree = len({json.dumps(json.loads(prediction)) for prediction in predictions.values()}) == 1
     verdict = "All three agree" if agree else "They do not agree"
-    print(f"\n{verdict}; {time.monotonic() - started:.0f} s. Contexts and logs are in {state.relative_to(CHECKOUT)}/.")
+    print(f"\n{verdict}; {time.monotonic() - started:.0f} s. Logs are in {os.path.relpath(state, CHECKOUT)}/.")
     return 0 if agree else 1
 
 
-def package(trigger: str, context: Path) -> None:
-    """Call `az ml-func package` for one trigger."""
-    call(
-        ["az", "ml-func", "package", "--model", "examples/diabetes/model/diabetes.pkl"]
-        + ["--entry-script", "examples/diabetes/score.py", "--conda-file", "examples/diabetes/environment.yml"]
-        + ["--trigger", trigger, "--context-only", os.path.relpath(context, CHECKOUT), "-o", "table"]
-    )
-
-
-def score(trigger: str, state: Path, clouds: Clouds) -> bytes:
-    """Run one packaged app, send it the sample and return its answer."""
-    host = run_context(
-        state / trigger,
-        sys.executable,
-        state / f"{trigger}-host",
-        CHECKOUT / ".venv" / "apps",
-        storage=clouds.storage.connection_string(),
-        service_bus=clouds.service_bus.connection_string,
-    )
-    SCORERS[trigger].prepare(clouds)
-    with host:
-        host.wait_until_running(_PATIENCE)
-        return SCORERS[trigger].score(host, clouds, (EXAMPLE / "sample.json").read_bytes())
-
-
 @dataclass(frozen=True)
-class Scorer:
-    """How an event of one trigger is sent: what must be there before the app starts, and one event's way."""
+class Shell:
+    """Runs commands as one would type them, from the checkout, with the tools of .venv.
 
-    prepare: Callable[[Clouds], None]
-    score: Callable[[FunctionsHost, Clouds, bytes], bytes]
+    Attributes:
+        environment: what leads to the local Azure.
+    """
+
+    environment: Mapping[str, str]
+
+    def run(self, command: Sequence[str]) -> None:
+        """Print a command and run it.
+
+        Raises:
+            subprocess.CalledProcessError: it failed; it has said why itself.
+        """
+        print(f"$ {shlex.join(command)}", flush=True)
+        subprocess.run(self._found(command), cwd=CHECKOUT, env=self._environment, check=True)
+
+    def ask(self, command: Sequence[str]) -> Any:
+        """Run an az command quietly; its result.
+
+        Raises:
+            subprocess.CalledProcessError: it failed; it has said why itself.
+        """
+        answer = subprocess.run(
+            self._found([*command, "--only-show-errors", "-o", "json"]),
+            cwd=CHECKOUT,
+            env=self._environment,
+            check=True,
+            stdout=subprocess.PIPE,
+        )
+        return json.loads(answer.stdout or b"null")
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, **self.environment}
+
+    @staticmethod
+    def _found(command: Sequence[str]) -> list[str]:
+        return [str(Path(sys.executable).with_name(command[0])), *command[1:]]
 
 
-def _score_http(host: FunctionsHost, _: Clouds, sample: bytes) -> bytes:
-    print("  http: POST /score, with the host's default key")
-    request = urllib.request.Request(
-        f"{host.url}/score", data=sample, headers={"x-functions-key": host.keys.host["default"]}
+@contextmanager
+def local_azure(state: Path, compute: str) -> Iterator[Shell]:
+    """A local Azure that is up, and down again afterwards."""
+    show("Start a local Azure, to which an unmodified az signs in.")
+    command = [sys.executable, "-m", "local_azure"]
+    subprocess.run([*command, "up", "--state", str(state), "--compute", compute], cwd=CHECKOUT, check=True)
+    try:
+        yield Shell(Running(state).environment())
+    finally:
+        subprocess.run([*command, "down", "--state", str(state)], cwd=CHECKOUT, stdout=subprocess.DEVNULL)
+
+
+def through(trigger: str, shell: Shell) -> bytes:
+    """Package and deploy for one trigger, send the sample, and return the prediction."""
+    app = f"demo-{trigger}"
+    show(f"{trigger}: package, deploy, and the sample through it.")
+    shell.run(
+        ["az", "ml-func", "package", "--model", str(EXAMPLE / "model" / "diabetes.pkl")]
+        + ["--entry-script", str(EXAMPLE / "score.py"), "--conda-file", str(EXAMPLE / "environment.yml")]
+        + ["--trigger", trigger, "--registry", REGISTRY, "--image-tag", trigger, "--build", "direct", "-o", "table"]
     )
-    with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:
+    image = f"{REGISTRY}.azurecr.io/package:{trigger}"
+    shell.run(["az", "ml-func", "deploy", "-g", GROUP, "-n", app, "--image", image, "-o", "table"])
+    return SCORERS[trigger](shell, app, (CHECKOUT / EXAMPLE / "sample.json").read_bytes())
+
+
+def _score_http(shell: Shell, app: str, sample: bytes) -> bytes:
+    print(f"POST https://{app}.azurewebsites.net/score, with the app's key")
+    keys = shell.ask(["az", "functionapp", "keys", "list", "-g", GROUP, "-n", app])
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({"https": shell.environment["HTTPS_PROXY"]}),
+        urllib.request.HTTPSHandler(context=_trusting(shell)),
+    )
+    headers = {"x-functions-key": keys["functionKeys"]["default"]}
+    request = urllib.request.Request(f"https://{app}.azurewebsites.net/score", data=sample, headers=headers)
+    with opener.open(request, timeout=_PATIENCE) as answer:
         return bytes(answer.read())
 
 
-def _make_containers(clouds: Clouds) -> None:
-    from azure.core.exceptions import ResourceExistsError
-    from azure.storage.blob import BlobServiceClient
+def _trusting(shell: Shell) -> Any:
+    import ssl
 
-    with BlobServiceClient.from_connection_string(clouds.storage.connection_string()) as service:
-        for name in ("input", "output"):
-            try:
-                service.create_container(name)
-            except ResourceExistsError:
-                continue
+    return ssl.create_default_context(cafile=shell.environment["REQUESTS_CA_BUNDLE"])
 
 
-def _score_blob(_: FunctionsHost, clouds: Clouds, sample: bytes) -> bytes:
-    from azure.core.exceptions import ResourceNotFoundError
-    from azure.storage.blob import BlobServiceClient
-
-    print("  blob: upload input/sample.json, wait for output/sample.out")
-    with BlobServiceClient.from_connection_string(clouds.storage.connection_string()) as service:
-        service.get_blob_client("input", "sample.json").upload_blob(sample, overwrite=True)
-        output = service.get_blob_client("output", "sample.out")
-
-        def downloaded() -> bytes | None:
-            try:
-                return bytes(output.download_blob().readall())
-            except ResourceNotFoundError:
-                return None
-
-        return wait_for(downloaded, _PATIENCE, "output/sample.out")
+def _score_blob(shell: Shell, app: str, sample: bytes) -> bytes:
+    print("upload the blob input/sample.json, and wait for output/sample.out")
+    connection = _connection(shell, app)
+    blob = ["az", "storage", "blob"]
+    local = str(EXAMPLE / "sample.json")
+    to = ["--connection-string", connection, "--container-name"]
+    shell.ask([*blob, "upload", *to, "input", "--file", local, "--name", "sample.json"])
+    output = [*to, "output", "--name", "sample.out"]
+    wait_for(lambda: shell.ask([*blob, "exists", *output])["exists"], _PATIENCE, "output/sample.out")
+    file = Path(shell.environment["AZURE_CONFIG_DIR"]).parent / "sample.out"
+    shell.ask([*blob, "download", *output, "--file", str(file), "--no-progress"])
+    return file.read_bytes()
 
 
-def _make_queues(clouds: Clouds) -> None:
-    for name in ("inqueue", "outqueue"):
-        clouds.service_bus.add_queue(name)
-
-
-def _score_message(_: FunctionsHost, clouds: Clouds, sample: bytes) -> bytes:
+def _score_message(shell: Shell, app: str, sample: bytes) -> bytes:
     from azure.servicebus import ServiceBusClient, ServiceBusMessage
 
-    print("  service-bus-queue: send to inqueue, receive from outqueue")
-    with ServiceBusClient.from_connection_string(clouds.service_bus.connection_string) as client:
+    print("send to inqueue, and receive from outqueue")
+    with ServiceBusClient.from_connection_string(_connection(shell, app)) as client:
         with client.get_queue_sender("inqueue") as sender:
             sender.send_messages(ServiceBusMessage(sample))
         with client.get_queue_receiver("outqueue", max_wait_time=_PATIENCE) as receiver:
@@ -159,23 +173,20 @@ def _score_message(_: FunctionsHost, clouds: Clouds, sample: bytes) -> bytes:
     raise TimeoutError(f"Waited {_PATIENCE:g} s in vain for a message in outqueue.")
 
 
-SCORERS = {
-    "http": Scorer(lambda _: None, _score_http),
-    "blob": Scorer(_make_containers, _score_blob),
-    "service-bus-queue": Scorer(_make_queues, _score_message),
+def _connection(shell: Shell, app: str) -> str:
+    """The trigger's connection string, from the app's settings."""
+    settings = shell.ask(["az", "functionapp", "config", "appsettings", "list", "-g", GROUP, "-n", app])
+    connection: str = next(each["value"] for each in settings if each["name"] == "TriggerConnectionString")
+    return connection
+
+
+SCORERS: dict[str, Callable[[Shell, str, bytes], bytes]] = {
+    "http": _score_http,
+    "blob": _score_blob,
+    "service-bus-queue": _score_message,
 }
 
 
 def show(text: str) -> None:
     """Say what comes next."""
     print(f"\n== {text}", flush=True)
-
-
-def call(command: Sequence[str]) -> None:
-    """Print a command as one would type it, and run it from the checkout with the tools of .venv.
-
-    :raises subprocess.CalledProcessError: it failed; it has said why itself.
-    """
-    print(f"$ {shlex.join(command)}", flush=True)
-    program = Path(sys.executable).with_name(command[0])
-    subprocess.run([program, *command[1:]], cwd=CHECKOUT, check=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from local_azure import control, graph, identity
+from local_azure import control, graph, identity, messaging
 from local_azure.arm.azure import Azure, Subscription
 from local_azure.arm.errors import ArmError
 from local_azure.arm.names import REGION_CODES
@@ -175,7 +175,7 @@ class Server:
         if is_site or host in (_PUBLIC, _REGIONS, graph.HOST):
             return self.settled.arm
         is_registry = host.endswith(_REGISTRY) and self.azure.directory.registry(host.split(".")[0]) is not None
-        if is_registry:
+        if is_registry or self.azure.service_bus.port(host) is not None:
             return self.settled.arm
         return self.azure.storage.port(host)
 
@@ -244,6 +244,8 @@ class Server:
         if host.endswith(_SITE):
             response: web.StreamResponse = await self.azure.apps.handle(name, request)
             return response
+        if host.endswith(messaging.SUFFIX):
+            return await self.azure.service_bus.handle(name, request)
         return await self._resource_manager(request)
 
     async def _resource_manager(self, request: web.Request) -> web.Response:
@@ -252,9 +254,9 @@ class Server:
             text = "Authentication failed. The 'Authorization' header is missing or invalid."
             refused = ArmError(401, "AuthenticationFailed", text, (), True)
             return _response(Answer(401, refused.body, {"WWW-Authenticate": "Bearer", **refused.headers}), request)
-        text = await request.text()
+        content = await request.read()
         try:
-            body = json.loads(text) if text.strip() else None
+            body = json.loads(content) if content.strip() else None
         except ValueError as error:
             text = f"The request content was invalid and could not be deserialized: '{error}'."
             refused = ArmError(400, "InvalidRequestContent", text, (), True)

@@ -96,6 +96,12 @@ def group_not_found(group: str) -> ArmError:
     return ArmError(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.", from_arm=True)
 
 
+def group_being_deleted(group: str) -> ArmError:
+    """General knowledge of ARM: not in the wire facts."""
+    text = f"The resource group '{group}' is in deprovisioning state and cannot perform this operation."
+    return ArmError(409, "ResourceGroupBeingDeleted", text, from_arm=True)
+
+
 def location_required() -> ArmError:
     """General knowledge of ARM: not in the wire facts."""
     return ArmError(400, "LocationRequired", "The location property is required for this definition.", from_arm=True)

@@ -27,6 +27,7 @@ from local_azure.arm.operation import Answer, Call
 
 _FASTEST = 0.05  # seconds between two polls
 _CERTIFICATE_LENGTH = 2800  # characters, as recorded
+_SIGNATURE_LENGTH = 256  # bytes: of RSA with a key of 2,048 bits, so that the whole URL is as long as recorded
 
 Finish = Callable[[], Awaitable[Any]]
 
@@ -146,7 +147,7 @@ def location_of_nothing(call: Call, poll_path: str, finish: Finish, signed: bool
         signature = ""
         if signed:
             signature = f"&t={secrets.randbits(60)}&c={'MII' + secrets.token_urlsafe(_CERTIFICATE_LENGTH * 3 // 4)}"
-            signature += f"&s={secrets.token_urlsafe(64)}&h={secrets.token_urlsafe(32)}"
+            signature += f"&s={secrets.token_urlsafe(_SIGNATURE_LENGTH)}&h={secrets.token_urlsafe(32)}"
         url = f"{call.base_url}{path}?api-version={call.api_version}{signature}"
         job.urls.add(urlsplit(url).query)
         return {"Location": url} | retry_after(job.interval)

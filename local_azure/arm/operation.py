@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from local_azure.arm import names
+from local_azure.arm.body import Fields
 from local_azure.arm.errors import (
     group_not_found,
     invalid_body,
@@ -141,12 +142,14 @@ class Operation:
         handler: answers it.
         wire: the file of the wire facts that records it; None where there is none, which the handler's docstring
             then makes up for.
+        fields: of the body that it reads, and their JSON types, beside those that every resource has; see ``body``.
     """
 
     method: str
     path: str
     handler: Handler
     wire: str | None = None
+    fields: Fields = field(default_factory=dict)
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:

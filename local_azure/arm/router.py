@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from local_azure.arm.azure import Azure
-from local_azure.arm.errors import ApiError, ArmError, group_not_found, subscription_not_found
-from local_azure.arm.names import group_id
+from local_azure.arm.body import settle_types
+from local_azure.arm.errors import ApiError, ArmError, subscription_not_found
 from local_azure.arm.operation import Answer, Call, Operation, Provider
 from local_azure.latency import wait
 
@@ -19,6 +19,7 @@ _SLASHES = re.compile("/{2,}")
 _API_VERSION = re.compile(r"(20\d\d)-(\d\d)-(\d\d)(-preview|-beta|-alpha)?", re.IGNORECASE)
 _SUBSCRIPTION = re.compile(r"/subscriptions/([^/]+)", re.IGNORECASE)
 _GROUP = re.compile(r"/subscriptions/[^/]+/resourceGroups/([^/]+)/", re.IGNORECASE)
+_WRITES = ("PUT", "PATCH", "DELETE")
 _NAMESPACE = re.compile(r".*/providers/([^/]+)(?:/([^/]+))?", re.IGNORECASE)
 
 _log = logging.getLogger(__name__)
@@ -58,9 +59,14 @@ class Router:
                 await wait(self._azure.latency.of_a_poll)
                 return job.answer(job, None)
             operation, parameters = self._find(method, path, query)
+            settle_types(body, operation.fields)
             await wait(self._azure.latency.answer(operation))
             call = Call(self._azure, operation, method, path, query, body, parameters, base_url, principal)
-            return await operation.handler(call)
+            if method not in _WRITES:
+                return await operation.handler(call)
+            async with self._azure.writing(path):
+                self._check_scope(method, path)  # while it waited, the group may have gone
+                return await operation.handler(call)
         except ApiError as error:
             return Answer(error.status, error.body, error.headers)
         except Exception:
@@ -74,7 +80,7 @@ class Router:
             ApiError: there is none, or the request is not one that ARM would pass on to it.
         """
         _check_api_version(path, query)
-        self._check_scope(path)
+        self._check_scope(method, path)
         matches = [(each, found) for each in self._operations if (found := each.pattern.fullmatch(path))]
         for operation, found in matches:
             if operation.method == method:
@@ -84,13 +90,13 @@ class Router:
             raise _method_not_allowed(method)
         raise self._unknown(path, query)
 
-    def _check_scope(self, path: str) -> None:
+    def _check_scope(self, method: str, path: str) -> None:
         subscription = _SUBSCRIPTION.match(path)
         if subscription and subscription[1].lower() != self._azure.subscription.id:
             raise subscription_not_found(subscription[1])
         group = _GROUP.match(path)
-        if group and self._azure.store.get(group_id(self._azure.subscription.id, unquote(group[1]))) is None:
-            raise group_not_found(unquote(group[1]))
+        if group:
+            self._azure.check_group(unquote(group[1]), method in _WRITES)
 
     def _unknown(self, path: str, query: Mapping[str, str]) -> ApiError:
         """What ARM answers to a path that no provider has (general knowledge: not in the wire facts)."""

@@ -132,9 +132,7 @@ class Images:
 
     async def manifest(self, name: str, digest: str) -> tuple[bytes, str]:
         """Content and media type of a manifest that the index has."""
-        repository = self.repository(name)
-        assert repository is not None
-        media_type = repository.manifests[digest].media_type
+        media_type = self._index.repositories[name].manifests[digest].media_type
         address = self._address(name, f"manifests/{digest}")
         async with (
             self._changing,

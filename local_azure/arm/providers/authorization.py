@@ -61,7 +61,7 @@ async def get_definition(call: Call) -> Answer:
 async def put_assignment(call: Call) -> Answer:
     """Assign a role (authorization-role-assignment-put.json)."""
     scope = _scope(call)
-    principal, role = call.properties.get("principalId", ""), call.properties.get("roleDefinitionId", "")
+    principal, role = call.properties.get("principalId") or "", call.properties.get("roleDefinitionId") or ""
     if role.rsplit("/", 1)[-1].lower() not in ROLES.values():
         text = f"The specified role definition with ID '{role.rsplit('/', 1)[-1].replace('-', '')}' does not exist."
         raise ArmError(404, "RoleDefinitionDoesNotExist", text)
@@ -169,13 +169,19 @@ async def list_assignments(call: Call) -> Answer:
 
 
 _WIRE = "authorization-role-assignment-put.json"
+_FIELDS = {
+    "properties.principalId": str,
+    "properties.roleDefinitionId": str,
+    "properties.principalType": str,
+    "properties.description": str,
+}
 PROVIDER = Provider(
     "Microsoft.Authorization",
     (
         Operation("GET", _DEFINITIONS, list_definitions, "authorization-role-definitions-list.json"),
         Operation("GET", _DEFINITIONS + "/{role}", get_definition),
         Operation("GET", _ASSIGNMENTS, list_assignments),
-        Operation("PUT", _ASSIGNMENTS + "/{assignment}", put_assignment, _WIRE),
+        Operation("PUT", _ASSIGNMENTS + "/{assignment}", put_assignment, _WIRE, _FIELDS),
         Operation("GET", _ASSIGNMENTS + "/{assignment}", get_assignment),
         Operation("DELETE", _ASSIGNMENTS + "/{assignment}", delete_assignment),
     ),

@@ -154,7 +154,8 @@ async def delete_registry(call: Call) -> Answer:
         return Answer(204)
 
     async def finish() -> None:
-        await call.azure.remove(found)
+        async with call.azure.writing(found.id):
+            await call.azure.remove(found)
 
     location = found.document["location"]
     path = (
@@ -268,20 +269,43 @@ async def _resume(azure: Azure) -> None:
         await azure.registries.open(resource.name.lower())
 
 
+_FIELDS = {
+    "properties.adminUserEnabled": bool,
+    "properties.anonymousPullEnabled": bool,
+    "properties.dataEndpointEnabled": bool,
+    "properties.publicNetworkAccess": str,
+    "properties.networkRuleBypassOptions": str,
+    "properties.zoneRedundancy": str,
+    "properties.roleAssignmentMode": str,
+}
+_IMPORT = {
+    "source": dict,
+    "source.sourceImage": str,
+    "source.registryUri": str,
+    "source.resourceId": str,
+    "source.credentials": dict,
+    "source.credentials.username": str,
+    "source.credentials.password": str,
+    "targetTags": list,
+    "targetTags.[]": str,
+    "untaggedTargetRepositories": list,
+    "untaggedTargetRepositories.[]": str,
+    "mode": str,
+}
 PROVIDER = Provider(
     "Microsoft.ContainerRegistry",
     (
-        Operation("PUT", _REGISTRY, put_registry, "acr-registry-put.json"),
-        Operation("PATCH", _REGISTRY, patch_registry),
+        Operation("PUT", _REGISTRY, put_registry, "acr-registry-put.json", _FIELDS),
+        Operation("PATCH", _REGISTRY, patch_registry, fields=_FIELDS),
         Operation("GET", _REGISTRY, get_registry, "acr-registry-get.json"),
         Operation("DELETE", _REGISTRY, delete_registry, "acr-registry-delete.json"),
         Operation("GET", _REGISTRIES, list_registries),
         Operation("GET", _SUBSCRIPTION + "/registries", list_registries),
         Operation("POST", _SUBSCRIPTION + "/checkNameAvailability", check_name, "acr-check-name-availability.json"),
         Operation("POST", _REGISTRY + "/listCredentials", list_credentials, "acr-list-credentials.json"),
-        Operation("POST", _REGISTRY + "/regenerateCredential", regenerate_credential),
+        Operation("POST", _REGISTRY + "/regenerateCredential", regenerate_credential, fields={"name": str}),
         Operation("GET", _REGISTRY + "/listUsages", list_usages),
-        Operation("POST", _REGISTRY + "/importImage", import_image),
+        Operation("POST", _REGISTRY + "/importImage", import_image, fields=_IMPORT),
     ),
     removed={REGISTRY: _removed},
     resume=_resume,

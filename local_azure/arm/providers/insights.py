@@ -77,10 +77,11 @@ async def delete_component(call: Call) -> Answer:
     return Answer(200, "")
 
 
+_FIELDS = {"properties.Application_Type": str, "properties.WorkspaceResourceId": str}
 PROVIDER = Provider(
     "Microsoft.Insights",
     (
-        Operation("PUT", _COMPONENT, put_component, "insights-components-put.json"),
+        Operation("PUT", _COMPONENT, put_component, "insights-components-put.json", _FIELDS),
         Operation("GET", _COMPONENT, get_component),
         Operation("DELETE", _COMPONENT, delete_component),
         Operation("GET", _COMPONENTS, list_components),

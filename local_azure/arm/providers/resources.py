@@ -125,6 +125,8 @@ async def put_group(call: Call) -> Answer:
     name = call.parameters["group"]
     identifier = names.group_id(call.subscription, name)
     found = call.azure.store.get(identifier)
+    if found is not None:
+        call.azure.check_group(name, writes=True)
     if names.GROUP_NAME.fullmatch(name) is None:
         text = f"The provided resource group name '{name}' has these invalid characters or is too long."
         raise ArmError(400, "InvalidResourceGroup", text, (), True)
@@ -206,6 +208,9 @@ async def delete_group(call: Call) -> Answer:
     group.properties["provisioningState"] = "Deleting"
 
     async def finish() -> None:
+        for each in call.azure.store.select(below=group.id):
+            async with call.azure.writing(each.id):  # whoever is about to write it comes first
+                await call.azure.remove(each)
         await call.azure.remove(group)
 
     return location_of_nothing(call, f"/subscriptions/{call.subscription}/operationresults/", finish)
@@ -324,6 +329,7 @@ async def endpoints(call: Call) -> Answer:
 
 
 _WIRE = "arm-resource-group-{}.json"
+_TAGS = {"operation": str, "properties.tags": dict, "properties.tags.*": str}
 PROVIDER = Provider(
     "Microsoft.Resources",
     (
@@ -345,7 +351,7 @@ PROVIDER = Provider(
         Operation("GET", GROUP + "/resources", list_resources),
         Operation("GET", _SUBSCRIPTION + "/resources", list_resources, "arm-resources-list-by-type.json"),
         *(
-            Operation(method, "{scope:path}/providers/Microsoft.Resources/tags/default", update_tags)
+            Operation(method, "{scope:path}/providers/Microsoft.Resources/tags/default", update_tags, fields=_TAGS)
             for method in ("GET", "PUT", "PATCH")
         ),
     ),

@@ -10,6 +10,7 @@ from typing import Any
 
 from local_azure.arm import names
 from local_azure.arm.azure import Azure
+from local_azure.arm.body import like
 from local_azure.arm.errors import ArmError, resource_not_found
 from local_azure.arm.long_running import location_of_nothing, retry_after, settling
 from local_azure.arm.operation import GROUP, Answer, Call, Operation, Provider, listing
@@ -157,7 +158,8 @@ async def delete_namespace(call: Call) -> Answer:
         return Answer(204)
 
     async def finish() -> None:
-        await call.azure.remove(found)
+        async with call.azure.writing(found.id):
+            await call.azure.remove(found)
 
     path = f"/subscriptions/{call.subscription}/providers/Microsoft.ServiceBus/locations/operationResults/"
     return location_of_nothing(call, path, finish)
@@ -409,16 +411,25 @@ async def _resume(azure: Azure) -> None:
             azure.service_bus.put_rule(rule.id.split("/")[8], rule.name, rule.hidden["keys"])
 
 
+_NAMESPACE_FIELDS = {
+    "properties.minimumTlsVersion": str,
+    "properties.publicNetworkAccess": str,
+    "properties.disableLocalAuth": bool,
+}
+_RULE_FIELDS = {"properties.rights": list, "properties.rights.[]": str}
+_KEY_FIELDS = {"keyType": str, "key": str}
+
+
 def _rules_of(owner: str) -> tuple[Operation, ...]:
     """The operations on the rules of a namespace or of a queue."""
     wire = "servicebus-authorizationrule-{}.json"
     return (
-        Operation("PUT", owner + _RULE, put_rule, wire.format("put")),
+        Operation("PUT", owner + _RULE, put_rule, wire.format("put"), _RULE_FIELDS),
         Operation("GET", owner + _RULE, get_rule, wire.format("put")),
         Operation("DELETE", owner + _RULE, delete_rule),
         Operation("GET", owner + "/authorizationRules", list_rules),
         Operation("POST", owner + _RULE + "/listKeys", list_keys, wire.format("listkeys")),
-        Operation("POST", owner + _RULE + "/regenerateKeys", regenerate_keys),
+        Operation("POST", owner + _RULE + "/regenerateKeys", regenerate_keys, fields=_KEY_FIELDS),
     )
 
 
@@ -426,7 +437,7 @@ _SUBSCRIPTION = "/subscriptions/{subscription}/providers/Microsoft.ServiceBus"
 PROVIDER = Provider(
     "Microsoft.ServiceBus",
     (
-        Operation("PUT", _NAMESPACE, put_namespace, "servicebus-namespace-put.json"),
+        Operation("PUT", _NAMESPACE, put_namespace, "servicebus-namespace-put.json", _NAMESPACE_FIELDS),
         Operation("GET", _NAMESPACE, get_namespace, "servicebus-namespace-put.json"),
         Operation("DELETE", _NAMESPACE, delete_namespace),
         Operation("GET", _NAMESPACES, list_namespaces),
@@ -435,7 +446,7 @@ PROVIDER = Provider(
         Operation("GET", _NAMESPACE + "/networkRuleSets/default", network_rules),
         *_rules_of(_NAMESPACE),
         *_rules_of(_QUEUE),
-        Operation("PUT", _QUEUE, put_queue, "servicebus-queue-put.json"),
+        Operation("PUT", _QUEUE, put_queue, "servicebus-queue-put.json", like(_QUEUE_DEFAULTS)),
         Operation("GET", _QUEUE, get_queue),
         Operation("DELETE", _QUEUE, delete_queue),
         Operation("GET", _NAMESPACE + "/queues", list_queues),

@@ -7,6 +7,7 @@ from typing import Any
 
 from local_azure.arm import names
 from local_azure.arm.azure import Azure
+from local_azure.arm.body import like
 from local_azure.arm.errors import ArmError, invalid_body
 from local_azure.arm.long_running import location_of_resource
 from local_azure.arm.operation import GROUP, Answer, Call, Operation, Provider, listing
@@ -43,6 +44,10 @@ def _bad_name(account: str) -> ArmError:
     return ArmError(400, "AccountNameInvalid", text)
 
 
+def _already_taken(account: str) -> ArmError:
+    return ArmError(409, "StorageAccountAlreadyTaken", f"The storage account named {account} is already taken.")
+
+
 def _taken(call: Call, account: str) -> Resource | None:
     """The account of this name, wherever it is: names are global."""
     return next((each for each in call.azure.store.select(TYPE) if each.name == account), None)
@@ -55,7 +60,7 @@ async def put_account(call: Call) -> Answer:
     if names.ACCOUNT_NAME.fullmatch(account) is None:
         raise _bad_name(account)
     if found is None and _taken(call, account):
-        raise ArmError(409, "StorageAccountAlreadyTaken", f"The storage account named {account} is already taken.")
+        raise _already_taken(account)
     sku = (call.document.get("sku") or {}).get("name")
     if sku not in _SKUS:
         raise ArmError(400, "InvalidValuesForRequestParameters", "Values for request parameters are invalid: sku.")
@@ -68,10 +73,15 @@ async def put_account(call: Call) -> Answer:
     resource = Resource(TYPE, document)
 
     async def finish() -> Any:
-        if _taken(call, account) is None:
-            resource.hidden["keys"] = call.azure.storage.add(account)
-            call.azure.store.put(resource)
-        return document
+        async with call.azure.writing(resource.id):
+            call.azure.check_group(resource.group, writes=True)
+            first = _taken(call, account)  # another request for the same name may have been faster
+            if first is None:
+                resource.hidden["keys"] = call.azure.storage.add(account)
+                first = call.azure.store.put(resource)
+            elif first.id.lower() != resource.id.lower():
+                raise _already_taken(account)
+            return first.document
 
     poll = f"/subscriptions/{call.subscription}/providers/Microsoft.Storage/locations/{location}/asyncoperations"
     return location_of_resource(call, poll, finish)
@@ -261,17 +271,25 @@ async def _resume(azure: Azure) -> None:
         resource.hidden["keys"] = azure.storage.add(resource.name)
 
 
+_FIELDS = {
+    **like(_DEFAULTS),
+    "properties.allowSharedKeyAccess": bool,
+    "properties.publicNetworkAccess": str,
+    "properties.isHnsEnabled": bool,
+    "properties.defaultToOAuthAuthentication": bool,
+    "properties.networkAcls": dict,
+}
 PROVIDER = Provider(
     "Microsoft.Storage",
     (
-        Operation("PUT", _ACCOUNT, put_account, "storage-account-put.json"),
-        Operation("PATCH", _ACCOUNT, patch_account),
+        Operation("PUT", _ACCOUNT, put_account, "storage-account-put.json", _FIELDS),
+        Operation("PATCH", _ACCOUNT, patch_account, fields=_FIELDS),
         Operation("GET", _ACCOUNT, get_account, "storage-account-get.json"),
         Operation("DELETE", _ACCOUNT, delete_account),
         Operation("GET", _ACCOUNTS, list_accounts),
         Operation("GET", "/subscriptions/{subscription}/providers/Microsoft.Storage/storageAccounts", list_accounts),
         Operation("POST", _ACCOUNT + "/listKeys", list_keys, "storage-account-list-keys.json"),
-        Operation("POST", _ACCOUNT + "/regenerateKey", regenerate_key),
+        Operation("POST", _ACCOUNT + "/regenerateKey", regenerate_key, fields={"keyName": str}),
         Operation(
             "POST",
             "/subscriptions/{subscription}/providers/Microsoft.Storage/checkNameAvailability",

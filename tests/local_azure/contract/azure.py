@@ -105,14 +105,14 @@ class LocalAzure:
             answer = self.follow(answer)[-1]
         return answer.json() if answer.content else None
 
-    def follow(self, first: Response) -> list[Response]:
+    def follow(self, first: Response, session: requests.Session | None = None) -> list[Response]:
         """Poll the latest Location until the operation is over; all answers."""
         answers: list[Response] = []
         location = first.headers["Location"]
 
         def over() -> bool:
             nonlocal location
-            answers.append(self.get(location))
+            answers.append(self.send("GET", location, session=session))
             location = answers[-1].headers.get("Location", location)
             return answers[-1].status_code != 202
 

@@ -16,7 +16,7 @@ SLOW = 0.05
 """How fast the slow one is, as a part of Azure's own pace."""
 
 
-def _started(factory: pytest.TempPathFactory, name: str, *options: str) -> Iterator[LocalAzure]:
+def started(factory: pytest.TempPathFactory, name: str, *options: str) -> Iterator[LocalAzure]:
     azure = LocalAzure(factory.mktemp(name), *options)
     try:
         yield azure.start()
@@ -27,13 +27,13 @@ def _started(factory: pytest.TempPathFactory, name: str, *options: str) -> Itera
 @pytest.fixture(scope="session")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
     """One that answers at once."""
-    yield from _started(tmp_path_factory, "azure")
+    yield from started(tmp_path_factory, "azure")
 
 
 @pytest.fixture(scope="session")
 def slow_azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
     """One that takes its time, so that one sees what is under way."""
-    yield from _started(tmp_path_factory, "slow", "--latency", f"azure:{SLOW}")
+    yield from started(tmp_path_factory, "slow", "--latency", f"azure:{SLOW}")
 
 
 @pytest.fixture
@@ -62,7 +62,9 @@ def _summary() -> str:
         return f"contract: not held; it {NEEDED}"
     recordings = all_recordings()
     held = [
-        each.file for each in recordings if {part.part for part in each.exchanges} <= LEDGER.parts.get(each.file, set())
+        each.file
+        for each in recordings
+        if {part.part for part in each.exchanges} <= set(LEDGER.parts.get(each.file, ()))
     ]
     reasons = Counter(reason for _, reason in LEFT_OUT)
     left_out = "; ".join(f"{count}: {reason}" for reason, count in reasons.items())
@@ -74,6 +76,8 @@ def _summary() -> str:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what was held, also to whoever runs pytest among other things (``tools.run_tests``)."""
+    if FOLDER.is_dir() and not LEDGER.parts:
+        return  # none of these tests was run
     line = _summary()
     terminalreporter.write_line(line)
     told = os.environ.get("MLFUNC_CONTRACT_SUMMARY")

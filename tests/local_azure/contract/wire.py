@@ -70,16 +70,18 @@ class Ledger:
     """What has been held.
 
     Attributes:
-        parts: by recording.
-        fields: how many.
+        parts: by recording, and how many fields each has; held again it does not count again.
     """
 
-    parts: dict[str, set[str]] = field(default_factory=dict)
-    fields: int = 0
+    parts: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def add(self, file: str, part: str, fields: int) -> None:
-        self.parts.setdefault(file, set()).add(part)
-        self.fields += fields
+        self.parts.setdefault(file, {})[part] = fields
+
+    @property
+    def fields(self) -> int:
+        """How many were compared."""
+        return sum(sum(parts.values()) for parts in self.parts.values())
 
 
 LEDGER = Ledger()
@@ -130,7 +132,9 @@ class Recording:
 
     @property
     def exchanges(self) -> list[Exchange]:
-        return [self.answer, *self.then, *self.errors]
+        """All of them; errors that any operation may answer have no operation of their own."""
+        own = [self.answer] if isinstance(self.document["response"]["status"], int) else []
+        return [*own, *self.then, *self.errors]
 
 
 def all_recordings() -> list[Recording]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import secrets
 from typing import Any
+from xml.etree import ElementTree
 
-from local_azure.arm.errors import invalid_body
 from local_azure.arm.operation import Answer, Call, Operation, listing
-from local_azure.arm.providers.web.sites import SITE, TYPE, site_of, take_config, touched
+from local_azure.arm.providers.web.sites import SITE, TYPE, config_fields, site_of, take_config, touched
 from local_azure.arm.store import Resource
 
 _CONFIG = SITE + "/config"
@@ -42,9 +42,7 @@ async def put_settings(call: Call) -> Answer:
     """Replace all app settings, which restarts the app (web-sites-config-appsettings-put.json)."""
     resource = site_of(call)
     before = _etag(resource)
-    if any(not isinstance(value, str) for value in call.properties.values()):
-        raise invalid_body("app settings are strings")
-    resource.hidden["settings"] = dict(call.properties)
+    resource.hidden["settings"] = {name: value or "" for name, value in call.properties.items()}
     touched(call, resource)
     return Answer(200, _document(resource, "appsettings", dict(resource.hidden["settings"])), before)
 
@@ -64,8 +62,6 @@ async def patch_web(call: Call) -> Answer:
     resource = site_of(call)
     before = _etag(resource)
     take_config(resource, call.properties)
-    if call.properties.get("appSettings") is not None:
-        resource.hidden["settings"] = {each["name"]: str(each["value"]) for each in call.properties["appSettings"]}
     touched(call, resource)
     document = _document(resource, "web", dict(resource.hidden["config"]))
     # the answer has the site's ID and type, which the GET has not
@@ -155,11 +151,40 @@ async def put_logs(call: Call) -> Answer:
     return Answer(200, _logs(resource))
 
 
+def _publisher(resource: Resource) -> tuple[str, str]:
+    """User and password for the app's own management site, which is not here."""
+    password: str = resource.hidden.setdefault("publishing_password", secrets.token_urlsafe(45))
+    return f"${resource.name}", password
+
+
+async def publishing_profile(call: Call) -> Answer:
+    """List Publishing Profile Xml With Secrets; az functionapp show reads it."""
+    resource = site_of(call)
+    user, password = _publisher(resource)
+    host, management = resource.properties["enabledHostNames"]
+    urls = {
+        "MSDeploy": f"{management}:443",
+        "FTP": f"ftps://{resource.properties['homeStamp']}.ftp.azurewebsites.windows.net/site/wwwroot",
+        "ZipDeploy": f"{management}:443",
+    }
+    profiles = ElementTree.Element("publishData")
+    for method, url in urls.items():
+        profile = {
+            "profileName": f"{resource.name} - {method}",
+            "publishMethod": method,
+            "publishUrl": url,
+            "userName": f"{resource.name}\\{user}" if method == "FTP" else user,
+            "userPWD": password,
+            "destinationAppUrl": f"https://{host}",
+        }
+        ElementTree.SubElement(profiles, "publishProfile", profile)
+    return Answer(200, ElementTree.tostring(profiles, "unicode"), content_type="application/xml")
+
+
 async def list_publishing_credentials(call: Call) -> Answer:
     """List Publishing Credentials: where the app's own management site would let one in."""
     resource = site_of(call)
-    password = resource.hidden.setdefault("publishing_password", secrets.token_urlsafe(45))
-    user = f"${resource.name}"
+    user, password = _publisher(resource)
     host = resource.properties["enabledHostNames"][1]
     properties = {
         "name": None,
@@ -216,24 +241,30 @@ async def list_bindings(call: Call) -> Answer:
     )
 
 
+_STRINGS = {"properties.*": str}
+_LISTS = {"properties.*": list, "properties.*.[]": str}
+_OBJECTS = {"properties.*": dict}
+_ALLOW = {"properties.allow": bool}
+_WEB = config_fields("properties.")
 OPERATIONS = (
     Operation("POST", _CONFIG + "/appsettings/list", list_settings, "web-sites-config-appsettings-list.json"),
-    Operation("PUT", _CONFIG + "/appsettings", put_settings, "web-sites-config-appsettings-put.json"),
+    Operation("PUT", _CONFIG + "/appsettings", put_settings, "web-sites-config-appsettings-put.json", _STRINGS),
     Operation("GET", _CONFIG + "/web", get_web, "web-sites-config-web-get.json"),
-    Operation("PATCH", _CONFIG + "/web", patch_web, "web-sites-config-web-patch.json"),
-    Operation("PUT", _CONFIG + "/web", patch_web, "web-sites-config-web-patch.json"),
+    Operation("PATCH", _CONFIG + "/web", patch_web, "web-sites-config-web-patch.json", _WEB),
+    Operation("PUT", _CONFIG + "/web", patch_web, "web-sites-config-web-patch.json", _WEB),
     Operation("GET", _CONFIG, list_configs),
     Operation("GET", _CONFIG + "/slotConfigNames", get_slot_names, "web-sites-config-slotconfignames-get.json"),
-    Operation("PUT", _CONFIG + "/slotConfigNames", put_slot_names),
+    Operation("PUT", _CONFIG + "/slotConfigNames", put_slot_names, fields=_LISTS),
     Operation("POST", _CONFIG + "/connectionstrings/list", list_connection_strings),
-    Operation("PUT", _CONFIG + "/connectionstrings", put_connection_strings),
+    Operation("PUT", _CONFIG + "/connectionstrings", put_connection_strings, fields=_OBJECTS),
     Operation("POST", _CONFIG + "/azurestorageaccounts/list", list_storage_mounts),
     Operation("POST", _CONFIG + "/metadata/list", list_metadata),
     Operation("GET", _CONFIG + "/logs", get_logs),
-    Operation("PUT", _CONFIG + "/logs", put_logs),
+    Operation("PUT", _CONFIG + "/logs", put_logs, fields=_OBJECTS),
     Operation("POST", _CONFIG + "/publishingcredentials/list", list_publishing_credentials),
+    Operation("POST", SITE + "/publishxml", publishing_profile),
     Operation("GET", SITE + "/basicPublishingCredentialsPolicies/{policy}", get_policy),
-    Operation("PUT", SITE + "/basicPublishingCredentialsPolicies/{policy}", put_policy),
+    Operation("PUT", SITE + "/basicPublishingCredentialsPolicies/{policy}", put_policy, fields=_ALLOW),
     Operation("GET", SITE + "/slots", list_slots),
     Operation("GET", SITE + "/hostNameBindings", list_bindings),
 )

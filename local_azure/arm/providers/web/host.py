@@ -67,25 +67,36 @@ async def put_key(call: Call) -> Answer:
     """Set one of the host's keys (web-sites-host-functionkeys-put.json)."""
     resource, host = site_of(call), await _host(call)
     kind, name = _kind(call), call.parameters["key"]
-    asked, is_master = call.properties.get("value"), kind == "masterkey"
+    is_master = kind == "masterkey"
     known = await _keys(host)
     exists = is_master or name in (known.system if kind == "systemkeys" else known.host)
-    path = "/admin/host/systemkeys/_master" if is_master else f"/admin/host/{kind}/{name}"
-    body = {"name": "_master" if is_master else name, "value": asked} if asked else None
+    value = await _set(call, host, "/admin/host/systemkeys/_master" if is_master else f"/admin/host/{kind}/{name}")
+    shown = _KINDS.get(kind, kind)
+    document = _key(resource, f"host/default/{shown}/{name}", f"host/{shown}", value)
+    return Answer(200 if exists else 201, document)
+
+
+async def _set(call: Call, host: RunningHost, path: str) -> str:
+    """Have the host keep the key's value that the call has, or make one; returns it."""
+    asked = call.properties.get("value")
+    body = {"name": path.rsplit("/", 1)[-1], "value": asked} if asked else None
     answer = await _ask(host, "PUT" if asked else "POST", path, body)
     if answer.status >= 400:
-        raise ArmError(answer.status, "BadRequest", f"The key '{name}' cannot be set.")
-    shown = _KINDS.get(kind, kind)
-    return Answer(
-        200 if exists else 201,
-        {
-            "id": f"{resource.id}/host/default/{shown}/{name}",
-            "name": name,
-            "type": f"{TYPE}/host/{shown}",
-            "location": resource.document["location"],
-            "properties": {"name": name, "value": answer.document["value"]},
-        },
-    )
+        raise ArmError(answer.status, "BadRequest", f"The key '{call.parameters['key']}' cannot be set.")
+    value: str = answer.document["value"]
+    return value
+
+
+def _key(resource: Resource, below: str, kind: str, value: str) -> dict[str, Any]:
+    """A key as a resource, from where it is below the app, and its type there."""
+    name = below.rsplit("/", 1)[-1]
+    return {
+        "id": f"{resource.id}/{below}",
+        "name": name,
+        "type": f"{TYPE}/{kind}",
+        "location": resource.document["location"],
+        "properties": {"name": name, "value": value},
+    }
 
 
 def _kind(call: Call) -> str:
@@ -105,8 +116,29 @@ async def list_function_keys(call: Call) -> Answer:
     """General knowledge: REST API docs, Web Apps - List Function Keys: a bare object."""
     host = await _host(call)
     await _function(call, site_of(call), host)
+    return Answer(body=await _function_keys(call, host))
+
+
+async def _function_keys(call: Call, host: RunningHost) -> dict[str, str]:
     keys = await _keys(host)
-    return Answer(body=dict(keys.functions.get(call.parameters["function"].lower(), {})))
+    return dict(keys.functions.get(call.parameters["function"].lower(), {}))
+
+
+async def put_function_key(call: Call) -> Answer:
+    """General knowledge: REST API docs, Web Apps - Create Or Update Function Secret; the form of a host's key."""
+    resource, host = site_of(call), await _host(call)
+    function, name = (await _function(call, resource, host))["properties"]["name"], call.parameters["key"]
+    exists = name in await _function_keys(call, host)
+    value = await _set(call, host, f"/admin/functions/{function}/keys/{name}")
+    return Answer(200 if exists else 201, _key(resource, f"functions/{function}/keys/{name}", "functions/keys", value))
+
+
+async def delete_function_key(call: Call) -> Answer:
+    """General knowledge: REST API docs, Web Apps - Delete Function Secret: 204, or 404 when there is none."""
+    host = await _host(call)
+    function = (await _function(call, site_of(call), host))["properties"]["name"]
+    answer = await _ask(host, "DELETE", f"/admin/functions/{function}/keys/{call.parameters['key']}")
+    return Answer(404 if answer.status == 404 else 204)
 
 
 # -- functions
@@ -202,14 +234,17 @@ async def container_logs(call: Call) -> Answer:
     return Answer(200, text, content_type="application/octet-stream") if text else Answer(204)
 
 
+_KEY = {"properties.value": str}
 OPERATIONS = (
     Operation("POST", _HOST + "/listkeys", list_keys, "web-sites-host-listkeys.json"),
-    Operation("PUT", _HOST + "/{kind}/{key}", put_key, "web-sites-host-functionkeys-put.json"),
+    Operation("PUT", _HOST + "/{kind}/{key}", put_key, "web-sites-host-functionkeys-put.json", _KEY),
     Operation("DELETE", _HOST + "/{kind}/{key}", delete_key),
     Operation("GET", _HOST + "/properties/status", host_status),
     Operation("GET", SITE + "/functions", list_functions, "web-sites-functions-list.json"),
     Operation("GET", _FUNCTION, get_function),
     Operation("POST", _FUNCTION + "/listkeys", list_function_keys),
+    Operation("PUT", _FUNCTION + "/keys/{key}", put_function_key, fields=_KEY),
+    Operation("DELETE", _FUNCTION + "/keys/{key}", delete_function_key),
     Operation("POST", SITE + "/syncfunctiontriggers", sync_triggers, "web-sites-syncfunctiontriggers.json"),
     Operation("POST", SITE + "/host/default/sync", sync_triggers),
     *(

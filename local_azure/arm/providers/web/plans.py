@@ -186,10 +186,16 @@ async def plan_sites(call: Call) -> Answer:
     return listing([each.document for each in sites_of(call, call.get(TYPE, "plan"))])
 
 
+_FIELDS = {
+    "properties.reserved": bool,
+    "properties.perSiteScaling": bool,
+    "properties.zoneRedundant": bool,
+    "properties.maximumElasticWorkerCount": int,
+}
 OPERATIONS = (
-    Operation("PUT", _PLAN, put_plan, "web-serverfarms-put.json"),
+    Operation("PUT", _PLAN, put_plan, "web-serverfarms-put.json", _FIELDS),
     Operation("GET", _PLAN, get_plan, "web-serverfarms-get.json"),
-    Operation("PATCH", _PLAN, patch_plan),
+    Operation("PATCH", _PLAN, patch_plan, fields=_FIELDS),
     Operation("DELETE", _PLAN, delete_plan, "web-serverfarms-delete.json"),
     Operation("GET", _PLAN + "/sites", plan_sites),
     Operation("GET", _PLANS, list_plans),

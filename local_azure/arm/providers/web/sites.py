@@ -9,7 +9,8 @@ from typing import Any
 
 from local_azure.arm import names
 from local_azure.arm.azure import Azure
-from local_azure.arm.errors import WebError, resource_not_found
+from local_azure.arm.body import like
+from local_azure.arm.errors import WebError, invalid_body, resource_not_found
 from local_azure.arm.operation import GROUP, Answer, Call, Operation
 from local_azure.arm.providers.managed_identity import identity
 from local_azure.arm.providers.web import plans
@@ -90,6 +91,14 @@ _NEVER_TAKEN = ("appSettings", "connectionStrings", "publishingPassword", "publi
 _PROPERTIES = ("httpsOnly", "clientAffinityEnabled", "clientCertEnabled", "clientCertMode", "publicNetworkAccess",
                "storageAccountRequired", "virtualNetworkSubnetId", "keyVaultReferenceIdentity", "redundancyMode",
                "vnetRouteAllEnabled", "vnetImagePullEnabled", "hostNamesDisabled", "containerSize")  # fmt: skip
+
+
+def config_fields(prefix: str) -> dict[str, type]:
+    """The fields of config/web in a request; see ``body``."""
+    entry = f"{prefix}appSettings.[]"
+    others = {"windowsFxVersion": str, "acrUserManagedIdentityID": str, "healthCheckPath": str, "appSettings": list}
+    settings = {entry: dict, f"{entry}.name": str, f"{entry}.value": str, f"{prefix}virtualApplications.[]": dict}
+    return {**like(CONFIG_DEFAULTS, prefix), **{f"{prefix}{name}": kind for name, kind in others.items()}, **settings}
 
 
 def named(azure: Azure, name: str) -> Resource | None:
@@ -221,18 +230,15 @@ def _new(call: Call, plan: Resource) -> Resource:
 def write(call: Call, resource: Resource) -> None:
     """Take over what a PUT or PATCH of a site says; what it leaves out stays."""
     asked = call.properties
+    written = identity(call, resource, call.document.get("identity"))
+    take_config(resource, asked.get("siteConfig") or {})
     resource.properties.update({name: asked[name] for name in _PROPERTIES if asked.get(name) is not None})
     if "tags" in call.document:
         resource.document["tags"] = call.document["tags"]
-    written = identity(call, resource, call.document.get("identity"))
     if written is not None:
         resource.document["identity"] = written
         if resource.hidden["config"]["managedServiceIdentityId"] is None and written["type"] != "None":
             resource.hidden["config"]["managedServiceIdentityId"] = 335
-    config = asked.get("siteConfig") or {}
-    take_config(resource, config)
-    if config.get("appSettings") is not None:
-        resource.hidden["settings"] = {each["name"]: str(each["value"]) for each in config["appSettings"]}
     if asked.get("enabled") is not None:
         resource.properties["state"] = "Running" if asked["enabled"] else "Stopped"
         resource.properties["enabled"] = bool(asked["enabled"])
@@ -242,10 +248,18 @@ def take_config(resource: Resource, config: dict[str, Any]) -> None:
     """Take over what a request says of config/web: null and an empty image are no change, one blank clears the image.
 
     An app that is always on is loaded at once, too (web-sites-config-web-get.json).
+
+    Raises:
+        ArmError: an app setting has no name.
     """
     changes = {name: value for name, value in config.items() if value is not None and name not in _NEVER_TAKEN}
     if not changes.get("linuxFxVersion"):
         changes.pop("linuxFxVersion", None)
+    if config.get("appSettings") is not None:
+        settings = [(each.get("name"), each.get("value") or "") for each in config["appSettings"]]
+        if not all(name for name, _ in settings):
+            raise invalid_body("an app setting has no name")
+        resource.hidden["settings"] = dict(settings)
     kept = resource.hidden["config"]
     kept.update(changes)
     preload = {"preloadEnabled": kept["alwaysOn"]}
@@ -317,8 +331,8 @@ async def patch_site(call: Call) -> Answer:
 async def delete_site(call: Call) -> Answer:
     """Delete an app, and its plan when it was the last one on it (web-sites-delete.json)."""
     resource = site_of(call)
-    plan = call.azure.store.get(resource.properties["serverFarmId"])
     await call.azure.remove(resource)
+    plan = call.azure.store.get(resource.properties["serverFarmId"])
     keep = call.query.get("deleteEmptyServerFarm", "true").lower() == "false"
     if plan is not None and not keep and not plans.sites_of(call, plan):
         await call.azure.remove(plan)
@@ -339,6 +353,7 @@ def _turn(state: str) -> Any:
 async def restart(call: Call) -> Answer:
     """General knowledge: REST API docs, Web Apps - Restart: 200 without a body."""
     resource = site_of(call)
+    call.azure.apps.apply(spec(call.azure, resource))  # a role may have come into effect since the last write
     await call.azure.apps.restart(resource.name)
     return Answer(200, "")
 
@@ -384,10 +399,16 @@ async def resume(azure: Azure) -> None:
         azure.apps.apply(spec(azure, resource))
 
 
+_FIELDS = {
+    "properties.serverFarmId": str,
+    "properties.enabled": bool,
+    "properties.siteConfig": dict,
+    **config_fields("properties.siteConfig."),
+}
 OPERATIONS = (
-    Operation("PUT", SITE, put_site, "web-sites-put.json"),
+    Operation("PUT", SITE, put_site, "web-sites-put.json", _FIELDS),
     Operation("GET", SITE, get_site, "web-sites-get.json"),
-    Operation("PATCH", SITE, patch_site),
+    Operation("PATCH", SITE, patch_site, fields=_FIELDS),
     Operation("DELETE", SITE, delete_site, "web-sites-delete.json"),
     Operation("GET", SITES, list_sites),
     Operation("GET", "/subscriptions/{subscription}/providers/Microsoft.Web/sites", list_sites),
