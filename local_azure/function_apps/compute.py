@@ -72,8 +72,8 @@ class Running(Protocol):
         """The last ``limit`` bytes of what it has written, also after its end."""
         ...
 
-    async def stop(self) -> None:
-        """End it; returns when nothing of it is left."""
+    async def stop(self, gently: bool) -> None:
+        """End it, ``gently``: with a little time to end by itself; returns when nothing of it is left."""
         ...
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 LABEL = "local-azure.folder"
 """Of every container: the folder of the local Azure that it belongs to."""
 SITE = "local-azure.site"
+_LOCAL_SOCKET = "http+docker://localhost"  # as the SDK calls it
 _GRACE = 5  # seconds; WEBSITES_CONTAINER_STOP_TIME_LIMIT of App Service
 _ENDED = ("exited", "dead", "removing")
 
@@ -44,7 +45,7 @@ def connect() -> DockerClient:
         client = docker.from_env()
     except DockerException as error:
         raise ComputeUnavailable(f"No Docker engine answers on this machine ({error}). {advice}") from error
-    if not client.api.base_url.startswith("http+docker://"):  # a socket of this machine
+    if client.api.base_url != _LOCAL_SOCKET:
         client.close()
         raise ComputeUnavailable(f"The engine at {client.api.base_url} cannot reach this machine's loopback. {advice}")
     try:
@@ -138,11 +139,16 @@ class ContainerCompute:
 
     def _remove_containers(self, launch: Launch | None = None) -> None:
         """Remove those of this local Azure; with a launch, its one only."""
+        from docker.errors import NotFound
+
         filters: dict[str, Any] = {"label": self._label}
         if launch is not None:
             filters["name"] = f"^/{launch.container}$"
-        for container in self._client.containers.list(all=True, filters=filters):
-            container.remove(force=True)
+        for container in self._client.containers.list(all=True, filters=filters, ignore_removed=True):
+            try:
+                container.remove(force=True)
+            except NotFound:
+                pass  # it went by itself
 
     def _let_go(self) -> None:
         from docker.errors import APIError
@@ -176,8 +182,8 @@ class RunningContainer:
     async def output(self, limit: int) -> str:
         return await asyncio.to_thread(self._logs, limit)
 
-    async def stop(self) -> None:
-        await to_the_end(self._stop)
+    async def stop(self, gently: bool) -> None:
+        await to_the_end(partial(self._stop, gently))
         if self._nobody is not None:
             self._nobody.close()
 
@@ -198,11 +204,12 @@ class RunningContainer:
         except (DockerException, OSError):
             return ""
 
-    def _stop(self) -> None:
+    def _stop(self, gently: bool) -> None:
         from docker.errors import NotFound
 
         try:
-            self._container.stop(timeout=_GRACE)
+            if gently:
+                self._container.stop(timeout=_GRACE)
             self._container.remove(force=True)
         except NotFound:
             pass  # somebody removed it

@@ -48,12 +48,15 @@ class Extraction:
         for part in self._parts:
             (self._root / part).mkdir(parents=True, exist_ok=True)
 
-    def add(self, digest: str, path: Path) -> None:
+    def add(self, digest: str, path: Path) -> bool:
         """Lay a layer over what there is.
 
         Args:
             digest: what the manifest says of it.
             path: where it is.
+
+        Returns:
+            Whether that made a difference: most layers of a base bring nothing to the parts that are taken.
 
         Raises:
             LayerRefused: it is damaged, hostile, or compressed in a way that is not known here.
@@ -70,25 +73,30 @@ class Extraction:
             content = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if beginning.startswith(_GZIP) else file
             try:
                 with tarfile.open(fileobj=content, mode="r|") as archive:
-                    self._lay(archive)
+                    return self._lay(archive)
             except (tarfile.TarError, EOFError, gzip.BadGzipFile, OSError) as error:
                 raise LayerRefused(f"The layer {digest} cannot be read: {error}") from error
             except LayerRefused as refused:
                 raise LayerRefused(f"The layer {digest} is refused: {refused}") from None
 
-    def _lay(self, archive: tarfile.TarFile) -> None:
+    def _lay(self, archive: tarfile.TarFile) -> bool:
         ours: set[PurePosixPath] = set()  # of this layer: its whiteouts are for the layers below only
+        difference = False
         for member in archive:
             if self._stop.is_set():
                 raise LayerRefused("nobody waits for it any more")
             name = _safe_name(member.name)
             if name.name == _OPAQUE:
+                difference = True
                 self._clear(name.parent, ours)
             elif name.name.startswith(_WHITEOUT):
+                difference = True
                 self._remove(name.with_name(name.name[len(_WHITEOUT) :]))
             elif self._wanted(name):
+                difference = difference or name not in self._parts or not member.isdir()
                 self._extract(archive, member, name)
                 ours.update([name, *name.parents])
+        return difference
 
     def _wanted(self, name: PurePosixPath) -> bool:
         return any(name.is_relative_to(part) for part in self._parts)
@@ -161,6 +169,25 @@ class Extraction:
 
     def _below_a_link(self, name: PurePosixPath) -> bool:
         return any((self._root / parent).is_symlink() for parent in name.parents if parent.parts)
+
+
+class LayersWithoutApp:
+    """Remembers layers that bring nothing to an app, such as those of a base: they need not be read again.
+
+    Args:
+        file: has their digests, a line each; it may be shared with other processes.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def __contains__(self, digest: str) -> bool:
+        return self._file.exists() and digest in self._file.read_text("ascii").split()
+
+    def add(self, digest: str) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._file.open("a", encoding="ascii") as file:
+            file.write(f"{digest}\n")
 
 
 def _safe_name(name: str) -> PurePosixPath:

@@ -107,11 +107,13 @@ class Life:
             self._log.error(str(failed))
             self._log.gave_up()
             return str(failed)
+        ready = False
         try:
             failure = await self._warm_up(self._running, launch)
             if failure is not None:
                 self._log.gave_up()
                 return failure
+            ready = True
             self._log.ready(self._container)
             self._enter(Phase.RUNNING, launch.image.digest)
             return await self._watch(self._running)
@@ -120,7 +122,7 @@ class Life:
             try:
                 self._last_output = await running.output(_OUTPUT_KEPT)
             finally:
-                await running.stop()
+                await running.stop(gently=ready)
 
     async def _fetch(self) -> Launch:
         spec, platform = self._spec, self._platform

@@ -20,7 +20,7 @@ from local_azure.app_environment import EnvironmentFailed, python_version, worke
 from local_azure.function_apps.compute import Launch, StartFailed, nobodys_port, to_the_end
 from local_azure.function_apps.environment import listening_port
 from local_azure.function_apps.image import PulledImage
-from local_azure.function_apps.layers import Extraction, LayerRefused
+from local_azure.function_apps.layers import Extraction, LayerRefused, LayersWithoutApp
 from local_azure.functions_host import FunctionsHost, HostFailed
 
 _HOME, _APP_ROOT = "/home", "/var/azureml-app"
@@ -37,14 +37,15 @@ class ProcessCompute:
 
     Args:
         python: a Python of 3.13 or newer, for all apps.
-        environments: the folder where virtual environments are kept between runs.
+        environments: the folder where virtual environments are kept between runs, and what is known of layers.
     """
 
     name: ClassVar[str] = "process"
 
     def __init__(self, python: str | Path, environments: Path) -> None:
         self._python = python
-        self._environments = environments
+        self._environments = Path(environments)
+        self._without_app = LayersWithoutApp(self._environments / "layers-without-app")
 
     async def prepare(self, folder: Path) -> None:
         """Nothing is left behind: hosts end with the process that started them."""
@@ -52,7 +53,7 @@ class ProcessCompute:
     async def fetch(self, launch: Launch) -> None:
         version = await to_the_end(self._python_version)
         _check(launch.image, launch.environment, version)
-        await _extract(launch.image, launch.folder)
+        await _extract(launch.image, launch.folder, self._without_app)
 
     async def start(self, launch: Launch) -> RunningProcess:
         root = _root(launch.image, launch.folder)
@@ -113,7 +114,7 @@ class RunningProcess:
         written = await asyncio.to_thread(lambda: [_tail(self._folder / log, limit) for log in _LOGS])
         return "".join(written)[-limit:]
 
-    async def stop(self) -> None:
+    async def stop(self, gently: bool) -> None:
         await to_the_end(self._host.stop)
         if self._nobody is not None:
             self._nobody.close()
@@ -136,7 +137,7 @@ def _check(image: PulledImage, environment: Mapping[str, str], python: str) -> N
         )
 
 
-async def _extract(image: PulledImage, folder: Path) -> None:
+async def _extract(image: PulledImage, folder: Path, without_app: LayersWithoutApp) -> None:
     """Take the app out of an image, unless that was done before; what another image left is deleted."""
     root = _root(image, folder)
     if root.exists():
@@ -149,10 +150,13 @@ async def _extract(image: PulledImage, folder: Path) -> None:
     layer_file = root.with_name("layer")
     try:
         for layer in image.layers:
+            if layer.digest in without_app:
+                continue
             with layer_file.open("wb") as file:
                 async for chunk in image.open_layer(layer.digest):
                     file.write(chunk)
-            await to_the_end(partial(extraction.add, layer.digest, layer_file), stop)
+            if not await to_the_end(partial(extraction.add, layer.digest, layer_file), stop):
+                without_app.add(layer.digest)
     except LayerRefused as refused:
         raise StartFailed(str(refused)) from refused
     finally:

@@ -158,7 +158,7 @@ class Host:
     def _start_worker(self, functions: tuple[FunctionDefinition, ...], configuration: HostConfiguration) -> None:
         options = self._options
         environment = worker_environment(options)
-        self._supervisor = WorkerSupervisor(
+        supervisor = WorkerSupervisor(
             make_worker=lambda on_exit: WorkerProcess(
                 options.python, options.script_root, environment, self._log, on_exit, options.worker_path
             ),
@@ -167,7 +167,11 @@ class Host:
             log=self._log,
             on_failure=self._fail,
         )
-        self._supervisor.start()
+        with self._state_lock:
+            if self._state == STOPPING:
+                return
+            self._supervisor = supervisor
+        supervisor.start()
 
     def _listen(self, name: str, trigger: Trigger) -> None:
         try:

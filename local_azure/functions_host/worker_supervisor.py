@@ -63,6 +63,7 @@ class WorkerSupervisor:
         self._log = log
         self._on_failure = on_failure
         self._changed = threading.Condition()
+        self._launching = threading.Lock()  # held while a worker is made and started
         self._worker: WorkerProcess | None = None  # set while it is ready
         self._starting: WorkerProcess | None = None
         self._stopping = False
@@ -92,9 +93,10 @@ class WorkerSupervisor:
         """End the worker for good."""
         with self._changed:
             self._stopping = True
+            self._changed.notify_all()
+        with self._launching, self._changed:
             worker = self._worker or self._starting
             self._worker = self._starting = None
-            self._changed.notify_all()
         if worker is not None:
             worker.stop()
 
@@ -145,15 +147,16 @@ class WorkerSupervisor:
             return self._worker
 
     def _launch(self) -> None:
-        with self._changed:
-            if self._stopping:
+        with self._launching:
+            with self._changed:
+                if self._stopping:
+                    return
+                worker = self._starting = self._make_worker(self._ended)
+            try:
+                worker.start()
+            except OSError as error:
+                self._fail(f"Failed to start a new language worker for runtime: python. {error}")
                 return
-            worker = self._starting = self._make_worker(self._ended)
-        try:
-            worker.start()
-        except OSError as error:
-            self._fail(f"Failed to start a new language worker for runtime: python. {error}")
-            return
         threading.Thread(target=self._prepare, args=(worker,), daemon=True).start()
 
     def _prepare(self, worker: WorkerProcess) -> None:

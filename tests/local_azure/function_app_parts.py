@@ -54,7 +54,7 @@ def tar_layer(files: Mapping[str, str | bytes | tarfile.TarInfo], compressed: bo
             entry = tarfile.TarInfo(name)
             entry.size = len(data)
             archive.addfile(entry, io.BytesIO(data))
-    return gzip.compress(stream.getvalue()) if compressed else stream.getvalue()
+    return gzip.compress(stream.getvalue(), mtime=0) if compressed else stream.getvalue()
 
 
 def app_files(code: str = HELLO, function: Mapping[str, Any] = HTTP, name: str = "score") -> dict[str, str | bytes]:
@@ -209,7 +209,8 @@ async def bench(
         finally:
             await apps.close()
             await runner.cleanup()
-    assert processes_of(folder / "apps") == []
+    left = processes_of(folder / "apps")
+    assert not left, left
 
 
 async def until(probe: Callable[[], Found | None] | Callable[[], Awaitable[Found | None]], what: str) -> Found:

@@ -82,7 +82,7 @@ def test_what_cannot_be_pulled(tmp_path: Path, settings: dict[str, str], image: 
 def test_an_identity_that_may_pull_needs_no_login(tmp_path: Path) -> None:
     async def scenario(its: Bench) -> None:
         its.images.add(tar_layer(app_files()))
-        without = {name: "" for name in LOGIN}
+        without = dict.fromkeys(LOGIN, "")
         its.apply(settings=without)
         await failed(its, "unauthorized")
         its.apply(settings=without, identity_may_pull=True)

@@ -14,7 +14,7 @@ from aiohttp import web
 from function_app_parts import app_files, bench, tar_layer
 from yarl import URL
 
-from local_azure.function_apps import Phase
+from local_azure.function_apps import HostUnavailable, Limits, Phase
 from local_azure.function_apps.compute import nobodys_port
 from local_azure.function_apps.front_end import forward
 
@@ -186,8 +186,6 @@ def test_what_app_service_answers_itself(tmp_path: Path) -> None:
 
 
 def test_a_request_waits_for_a_start_no_longer_than_the_limit(tmp_path: Path) -> None:
-    from local_azure.function_apps import HostUnavailable, Limits
-
     async def scenario() -> None:
         async with bench(tmp_path, limits=Limits(front_end=0.2, host_call=0.2)) as its:
             its.images.gate.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import os
@@ -37,6 +38,24 @@ def extract(folder: Path, *layers: bytes) -> Path:
         file.write_bytes(layer)
         extraction.add(f"sha256:{hashlib.sha256(layer).hexdigest()}", file)
     return root
+
+
+@pytest.mark.parametrize(
+    ("files", "difference"),
+    [
+        ({"etc/passwd": "", "usr/bin/python": "", "1": entry(PART, tarfile.DIRTYPE, mode=0o755)}, False),
+        ({}, False),
+        ({f"{PART}/a": ""}, True),
+        ({"1": entry(f"{PART}/a", tarfile.DIRTYPE)}, True),
+        ({f"{PART}/.wh.a": ""}, True),
+        ({"home/.wh..wh..opq": ""}, True),
+        ({"1": link(PART, "/var/app")}, True),
+    ],
+)
+def test_what_makes_a_difference(tmp_path: Path, files: dict[str, str | tarfile.TarInfo], difference: bool) -> None:
+    (tmp_path / "layer").write_bytes(tar_layer(files))
+    digest = f"sha256:{hashlib.sha256(tar_layer(files)).hexdigest()}"
+    assert Extraction(tmp_path, (f"/{PART}", "/var/app")).add(digest, tmp_path / "layer") is difference
 
 
 def tree(root: Path) -> dict[str, str]:
@@ -181,8 +200,6 @@ def test_a_layer_that_is_not_what_the_manifest_says(tmp_path: Path) -> None:
 
 
 def test_a_gzip_file_of_several_members(tmp_path: Path) -> None:
-    import gzip
-
     plain = tar_layer({f"{PART}/a": "a", f"{PART}/b": "b" * 10_000}, compressed=False)
     layer = gzip.compress(plain[:700]) + gzip.compress(plain[700:])
     assert set(tree(extract(tmp_path, layer))) == {f"{PART}/a", f"{PART}/b"}
