@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from azext_mlfunc.packaging.builders.base import Builder
 
+_PAGE_TIMEOUT = 60.0  # seconds; an app that sleeps wakes up first
+
 if TYPE_CHECKING:
     from azext_mlfunc.deploying.deploy import Azure
+    from azext_mlfunc.probing.test import Tools
     from azext_mlfunc.registry.credentials import Given
 
 
@@ -61,4 +65,43 @@ def azure(cli_ctx: Any, given: Given | None) -> Azure:
         open_registry=lambda host, repository: Registry(host, repository, credentials),
         is_azure_registry=lambda host: is_acr(host, suffix),
         storage_suffix=cli_ctx.cloud.suffixes.storage_endpoint,
+        ask_page=_ask_page,
+    )
+
+
+def _ask_page(url: str, headers: Mapping[str, str]) -> int | None:
+    """The status that a page answers with; None when nobody answers."""
+    import requests
+    from azure.cli.core.util import should_disable_connection_verify
+
+    verify = False if should_disable_connection_verify() else None  # None: as the environment says
+    try:
+        answer = requests.get(url, headers=dict(headers), timeout=_PAGE_TIMEOUT, allow_redirects=False, verify=verify)
+    except requests.RequestException:
+        return None
+    return answer.status_code
+
+
+def probing(cli_ctx: Any) -> Tools:
+    """What test reaches Azure with."""
+    from azure.cli.core.profiles import ResourceType, get_sdk
+
+    from azext_mlfunc.deploying.arm import connect
+    from azext_mlfunc.probing.test import Tools
+    from azext_mlfunc.registry.client import Registry
+    from azext_mlfunc.registry.credentials import credential_sources
+
+    def blobs(connection: str) -> Any:
+        service = get_sdk(cli_ctx, ResourceType.DATA_STORAGE_BLOB, "_blob_service_client#BlobServiceClient")
+        return service.from_connection_string(connection)
+
+    def queues(connection: str) -> Any:
+        service = get_sdk(cli_ctx, ResourceType.DATA_STORAGE_QUEUE, "_queue_service_client#QueueServiceClient")
+        return service.from_connection_string(connection)
+
+    return Tools(
+        arm=connect(cli_ctx),
+        open_registry=lambda host, name, given: Registry(host, name, credential_sources(cli_ctx, given)),
+        open_blobs=blobs,
+        open_queues=queues,
     )

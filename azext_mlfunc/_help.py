@@ -62,3 +62,28 @@ examples:
         az ml-func deploy --resource-group mygroup --name myapp --image registry.example.com/models/package:1
         --registry-username puller
 """
+
+helps["ml-func test"] = """
+type: command
+short-summary: Send an event to a function app and wait for its prediction, or find out why none comes.
+long-summary: >
+    What the app is called by comes from the labels of its image, so that nothing else has to be given. The event of a
+    test has a name of its own: nothing is overwritten, messages and blobs of others are left alone, and inputs and
+    outputs are removed afterwards. Where no answer comes the command finds out why. The exit code is 0 only when every
+    event was answered, and as expected.
+examples:
+  - name: Send a file, and show the prediction.
+    text: >
+        az ml-func test --resource-group mygroup --name myapp --data @sample.json
+  - name: Hold the prediction against an expected one.
+    text: >
+        az ml-func test --resource-group mygroup --name myapp --data @sample.json --expect expected.json
+        --tolerance 0.001 --query passed
+  - name: Send every file of a folder, 32 at a time, and write a page about it.
+    text: >
+        az ml-func test --resource-group mygroup --name myapp --input-directory events --output-directory answers
+        --concurrency 32 --report report.html
+  - name: Send a request of one's own to an app with an HTTP trigger.
+    text: >
+        az ml-func test --resource-group mygroup --name myapp --data "" --method GET --path /swagger.json
+"""

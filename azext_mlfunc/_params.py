@@ -10,8 +10,9 @@ def load_arguments(self: Any, _: str) -> None:
     from azure.cli.core.commands.parameters import get_enum_type, get_location_type
     from knack.arguments import CLIArgumentType
 
-    from azext_mlfunc._validators import PASSWORD_VARIABLE, refuse_empty, validate_package
+    from azext_mlfunc._validators import validate_deploy, validate_package, validate_test
     from azext_mlfunc.deploying.resources.plan import DEFAULT_SKU, SKUS
+    from azext_mlfunc.deploying.resources.registry import PASSWORD_VARIABLE
     from azext_mlfunc.packaging.builders import NAMES as BUILDERS
     from azext_mlfunc.packaging.environment import DEFAULT_PYTHON, PYTHON_VERSIONS
     from azext_mlfunc.triggers import NAMES as TRIGGER_NAMES
@@ -80,7 +81,7 @@ def load_arguments(self: Any, _: str) -> None:
             "name",
             options_list=["--name", "-n"],
             help="The function app's name; it is part of its address, so that nobody else may have it.",
-            validator=refuse_empty,
+            validator=validate_deploy,
         )
         c.argument("image", help="The image, as `az ml-func package` returned it: its location, or its tag.")
         c.argument(
@@ -116,6 +117,38 @@ def load_arguments(self: Any, _: str) -> None:
         c.argument("timeout", type=int, help="Seconds to wait for the function, once everything is written.")
         for option in SERVICE_OPTIONS:
             c.extra(option.name, help=option.help, arg_group="Trigger")
+        _trigger_options(c, "For images without labels. Default: {}.")
+
+    with self.argument_context("ml-func test") as c:
+        c.argument("name", options_list=["--name", "-n"], help="The function app's name.", validator=validate_test)
+        c.argument("data", help="The event: text, @FILE, or - for stdin.")
+        c.argument("input_directory", path, help="Send every file of this folder as one event.")
+        c.argument("output_directory", path, help="The folder that gets the answers, each under its event's own path.")
+        c.argument("output_file", path, help="Write the answer's bytes to this file, as they came; - is stdout.")
+        c.argument(
+            "expect",
+            path,
+            help="A file with the expected answer, or for a folder of events a folder with a file for each. JSON is "
+            "compared as JSON.",
+        )
+        c.argument("tolerance", type=float, help="How far numbers may be from the expected ones.")
+        c.argument("concurrency", type=int, help="How many events of a folder are under way at once.")
+        c.argument("report", path, help="Write a page about a folder's events to this HTML file.")
+        c.argument("timeout", type=int, help="Seconds to wait for the answer to an event.")
+        c.argument("keep", action="store_true", help="Leave the blobs of the test where they are.")
+        c.argument("function", help="The app's function. Default: what the image's labels say.")
+        c.argument(
+            "trigger",
+            arg_type=get_enum_type(TRIGGER_NAMES),
+            help="What the function is called by, if the image has no labels.",
+        )
+        c.argument("blob_name", arg_group="Event", help="Blob trigger: the input's name. Default: a name of its own.")
+        c.argument("path", arg_group="Event", help="HTTP trigger: the path of the request.")
+        c.argument("method", arg_group="Event", help="HTTP trigger: the method of the request.")
+        c.argument(
+            "header", nargs="+", action="extend", arg_group="Event", help="HTTP trigger: more headers, as NAME=VALUE."
+        )
+        c.argument("content_type", arg_group="Event", help="The event's content type. Default: by the data.")
         _trigger_options(c, "For images without labels. Default: {}.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from azext_mlfunc.registry.credentials import Secret
 
-PASSWORD_VARIABLE = "MLFUNC_REGISTRY_PASSWORD"
-"""Where the password of a registry may be, so that it is in no command line and no history."""
+_APP_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,58}[A-Za-z0-9])")
+_GROUP_NAME = re.compile(r"[-\w.()]{0,89}[-\w()]")
 
 
 def refuse_empty(namespace: Any) -> None:
@@ -43,6 +44,35 @@ def validate_package(namespace: Any) -> None:
         )
 
 
+def validate_deploy(namespace: Any) -> None:
+    """Refuse empty values, and names that Azure has no room for in its addresses.
+
+    Source: Azure naming rules, Microsoft.Web/sites and Microsoft.Resources/resourceGroups.
+
+    :raises azure.cli.core.azclierror.InvalidArgumentValueError: a value cannot be.
+    """
+    from azure.cli.core.azclierror import InvalidArgumentValueError
+
+    refuse_empty(namespace)
+    if not _APP_NAME.fullmatch(namespace.name):
+        raise InvalidArgumentValueError(
+            f"--name {namespace.name}: it becomes a host name; expected 2 to 60 letters, digits and hyphens, with a "
+            "letter or digit at both ends.",
+            "Choose a name like my-model.",
+        )
+    if not _GROUP_NAME.fullmatch(namespace.resource_group_name):
+        raise InvalidArgumentValueError(
+            f"--resource-group {namespace.resource_group_name}: expected 1 to 90 letters, digits, '-', '_', '.', '(' "
+            "and ')', and no '.' at the end.",
+            "Choose a name like my-group.",
+        )
+    if namespace.timeout < 1:
+        raise InvalidArgumentValueError(
+            f"--timeout {namespace.timeout}: expected seconds, 1 or more.",
+            "Leave the option out for 600 seconds.",
+        )
+
+
 def default_tag() -> str:
     """The time now, as azureml-contrib-functions tagged its images: `yyyymmddhhmmss`, in UTC."""
     return datetime.now(timezone.utc).strftime("%Y%m%d%H%M%S")
@@ -66,17 +96,19 @@ def resolve_registry(cli_ctx: Any, registry: str | None) -> str | None:
 def parse_settings(pairs: list[str]) -> dict[str, str]:
     """App settings from `NAME=VALUE` words.
 
-    :raises azure.cli.core.azclierror.InvalidArgumentValueError: a word is none; only its name is repeated.
+    :raises azure.cli.core.azclierror.InvalidArgumentValueError: a word is none; nothing of it is repeated, for it may
+        be a part of a secret.
     """
     from azure.cli.core.azclierror import InvalidArgumentValueError
 
-    settings = {}
-    for pair in pairs:
+    settings: dict[str, str] = {}
+    for number, pair in enumerate(pairs, 1):
         name, equals, value = pair.partition("=")
         if not equals or not name.strip():
+            after = f", after {list(settings)[-1]}=…" if settings else ""
             raise InvalidArgumentValueError(
-                f"--settings {name.split()[0] if name.split() else ''}…: expected NAME=VALUE.",
-                "Write each setting as NAME=VALUE, with quotes where the value has blanks.",
+                f"--settings: its word {number}{after} is no NAME=VALUE.",
+                "Write each setting as NAME=VALUE, with quotes where the value has blanks: 'NAME=some words'.",
             )
         settings[name.strip()] = value
     return settings
@@ -89,6 +121,7 @@ def registry_login(username: str | None, password: str | None) -> tuple[str, Sec
     """
     from azure.cli.core.azclierror import RequiredArgumentMissingError
 
+    from azext_mlfunc.deploying.resources.registry import PASSWORD_VARIABLE
     from azext_mlfunc.registry.credentials import Secret
 
     found = password or (os.environ.get(PASSWORD_VARIABLE) if username else None)
@@ -98,3 +131,52 @@ def registry_login(username: str | None, password: str | None) -> tuple[str, Sec
         missing = f"--registry-password, or the variable {PASSWORD_VARIABLE}" if username else "--registry-username"
         raise RequiredArgumentMissingError(f"A login needs both: {missing} is missing.", "Give both, or none.")
     return None
+
+
+def parse_headers(lines: list[str]) -> dict[str, str]:
+    """HTTP headers from `NAME=VALUE` or `NAME: VALUE`.
+
+    :raises azure.cli.core.azclierror.InvalidArgumentValueError: a line is neither; only its name is repeated.
+    """
+    from azure.cli.core.azclierror import InvalidArgumentValueError
+
+    headers = {}
+    for line in lines:
+        found = re.fullmatch(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:=|:[ ]?)([^\r\n]*)", line)
+        if found is None:
+            raise InvalidArgumentValueError(
+                f"--header {line.partition('=')[0].partition(':')[0]!r}…: expected NAME=VALUE.",
+                "Write each header as NAME=VALUE, with quotes where the value has blanks.",
+            )
+        headers[found[1]] = found[2]
+    return headers
+
+
+def validate_test(namespace: Any) -> None:
+    """Refuse empty values, and options that do not go together.
+
+    :raises azure.cli.core.azclierror.RequiredArgumentMissingError: there is no event.
+    :raises azure.cli.core.azclierror.MutuallyExclusiveArgumentError: options of one event with those of a folder.
+    """
+    from azure.cli.core.azclierror import MutuallyExclusiveArgumentError, RequiredArgumentMissingError
+
+    data, namespace.data = namespace.data, namespace.data or None
+    refuse_empty(namespace)
+    namespace.data = data
+    if namespace.data is None and namespace.input_directory is None:
+        raise RequiredArgumentMissingError(
+            "There is no event to send.", "Give --data TEXT, --data @FILE or --data -, or --input-directory FOLDER."
+        )
+    one = {"--data": data is not None, "--output-file": namespace.output_file, "--blob-name": namespace.blob_name}
+    many = {"--output-directory": namespace.output_directory, "--report": namespace.report}
+    wrong = one if namespace.input_directory else many
+    given = [name for name, value in wrong.items() if value]
+    if given:
+        has = "--input-directory sends many events" if namespace.input_directory else "--data sends one event"
+        raise MutuallyExclusiveArgumentError(
+            f"{has}, and {', '.join(given)} is not for that.", "Leave one of them out."
+        )
+    if namespace.input_directory and not namespace.output_directory:
+        raise RequiredArgumentMissingError(
+            "--input-directory needs a folder for the answers.", "Name one with --output-directory."
+        )

@@ -119,3 +119,60 @@ def deploy(
         return deploying.deploy(request, azure, timeout, progress)
     finally:
         progress.done()
+
+
+def test(
+    cmd: Any,
+    resource_group_name: str,
+    name: str,
+    data: str | None = None,
+    input_directory: str | None = None,
+    output_directory: str | None = None,
+    output_file: str | None = None,
+    expect: str | None = None,
+    tolerance: float = 1e-6,
+    concurrency: int = 8,
+    report: str | None = None,
+    timeout: int = 300,
+    keep: bool = False,
+    function: str | None = None,
+    blob_name: str | None = None,
+    path: str = "/score",
+    method: str = "POST",
+    header: list[str] | None = None,
+    content_type: str | None = None,
+    trigger: str | None = None,
+    **kwargs: str | None,
+) -> dict[str, Any] | None:
+    """Send events to a function app and judge its answers. The arguments are those of the command; `kwargs` are the
+    options of all triggers."""
+    from azext_mlfunc import _client_factory
+    from azext_mlfunc._validators import parse_headers
+    from azext_mlfunc.probing import test as testing
+    from azext_mlfunc.probing.prober import ProbeOptions
+    from azext_mlfunc.probing.test import Files
+    from azext_mlfunc.progress import AzProgress
+
+    options = ProbeOptions(blob_name, path, method, parse_headers(header or []), content_type, keep, concurrency)
+    files = Files(data, input_directory, output_directory, output_file, expect, tolerance, report)
+    event = files.event()
+    progress = AzProgress(cmd.cli_ctx)
+    try:
+        tools = _client_factory.probing(cmd.cli_ctx)
+        target = testing.find(tools, resource_group_name, name, function, trigger, kwargs, progress)
+        tested = testing.run(tools, target, event, options, files, timeout, progress)
+    finally:
+        progress.done()
+    if tested.failure is not None:
+        _fail_after_output(cmd.cli_ctx, tested.failure)
+    return tested.result
+
+
+def _fail_after_output(cli_ctx: Any, error: Exception) -> None:
+    """Let `az` print the result, and then end with an error: a pipeline has both, the result and the exit code."""
+    from knack.events import EVENT_CLI_SUCCESSFUL_EXECUTE
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    cli_ctx.register_event(EVENT_CLI_SUCCESSFUL_EXECUTE, fail)

@@ -1,4 +1,4 @@
-// Loaded into Azurite with `node -r`: accounts may be added while it runs.
+// Loaded into Azurite with `node -r`: accounts may be added while it runs, and a wrong key is refused as Azure does.
 //
 // Azurite reads its accounts from AZURITE_ACCOUNTS, at start and once a minute. Here they come from the file named by
 // AZURITE_ACCOUNTS_FILE (one `name:key:key` a line), which is read again whenever it has changed. This replaces methods of
@@ -17,6 +17,16 @@ readAccounts();
 const sources = path.dirname(fs.realpathSync(process.argv[1]));
 const Store = require(path.join(sources, "common", "AccountDataStore.js")).default;
 const refresh = Store.prototype.refresh;
+
+// With tokens of Entra ID allowed, Azurite takes a signature that is wrong for a header that is malformed (400).
+for (const service of ["blob", "queue", "table"]) {
+  const errors = require(path.join(sources, service, "errors", "StorageErrorFactory.js")).default;
+  errors.getInvalidAuthenticationInfo = (context) =>
+    errors.getAuthenticationFailed(
+      context,
+      "The MAC signature found in the HTTP request is not the same as any computed signature.",
+    );
+}
 
 Store.prototype.refresh = function () {
   readAccounts();

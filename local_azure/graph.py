@@ -39,7 +39,11 @@ def answer(request: web.Request, body: bytes, directory: Directory) -> web.Respo
     if method == "GET" and path in ("/v1.0/users", "/v1.0/groups"):
         return _list([])
     if (method, path) == ("POST", "/v1.0/directoryobjects/getbyids"):
-        return _list([known[each] for each in json.loads(body)["ids"] if each in known])
+        try:
+            wanted = list(json.loads(body)["ids"])
+        except (ValueError, KeyError, TypeError):
+            return _error(400, "BadRequest", "Unable to read JSON request payload.")
+        return _list([known[each] for each in wanted if each in known])
     _log.warning("no operation for %s %s of Microsoft Graph", method, request.path)
     text = f"Resource not found for the segment '{request.path.rsplit('/', 1)[-1]}'."
     return _error(404, "BadRequest", text)

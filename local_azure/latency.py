@@ -56,8 +56,9 @@ TABLE: dict[str, Measured] = {
     "servicebus-queue-put.json": Measured(answer=3),
     "servicebus-authorizationrule-put.json": Measured(answer=8),
 }
-_READ = Measured(answer=0.3, finish=5, interval=5, source=_ESTIMATE)
-_WRITE = Measured(answer=1, finish=5, interval=5, source=_ESTIMATE)
+READ = Measured(answer=0.3, finish=5, interval=5, source=_ESTIMATE)
+WRITE = Measured(answer=1, finish=5, interval=5, source=_ESTIMATE)
+"""Whatever the table does not have."""
 NEW_PRINCIPAL = 20.0
 """Seconds for which the directory does not know a new identity (authorization-role-assignment-put.json)."""
 
@@ -90,7 +91,7 @@ class Latency:
     def answer(self, operation: Operation) -> float:
         """Seconds until a request is answered; a wire file with a write has its reads in it, too."""
         reads = operation.method in ("GET", "HEAD")
-        return (_READ if reads else self._measured(operation)).answer * self.scale
+        return (READ if reads else self._measured(operation)).answer * self.scale
 
     def finish(self, operation: Operation) -> float:
         """Seconds from the answer until the operation is over."""
@@ -102,14 +103,14 @@ class Latency:
 
     @property
     def of_a_poll(self) -> float:
-        return _READ.answer * self.scale
+        return READ.answer * self.scale
 
     @property
     def of_a_new_principal(self) -> float:
         return NEW_PRINCIPAL * self.scale
 
     def _measured(self, operation: Operation) -> Measured:
-        default = _WRITE if operation.method in ("PUT", "PATCH", "DELETE") else _READ
+        default = WRITE if operation.method in ("PUT", "PATCH", "DELETE") else READ
         return TABLE.get(operation.wire or "", default)
 
 

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from aiohttp import web
+
 from local_azure.processes import free_port
-from local_azure.service_bus import ServiceBus
+from local_azure.service_bus import ServiceBus, rest
+
+SUFFIX = ".servicebus.windows.net"
+_LOOK_INTERVAL = 1.0  # seconds between two looks at whether a client that waits for a message is still there
 
 
 @dataclass(frozen=True)
 class Queue:
-    """What a namespace has to know of a queue."""
+    """What a namespace has to know of a queue.
+
+    Attributes:
+        name: not case-sensitive.
+        max_delivery: failed deliveries after which a message goes to the dead-letter queue.
+        lock_seconds: how long a receiver keeps a message without renewing.
+        idle_seconds: how long it may be without use before it is deleted (autoDeleteOnIdle); None: for ever.
+    """
 
     name: str
     max_delivery: int
     lock_seconds: float
+    idle_seconds: float | None = None
 
 
 class ServiceBusNamespaces:
@@ -42,8 +57,46 @@ class ServiceBusNamespaces:
         ending = [self._running.pop(name) for name in names if name in self._running]
         await asyncio.gather(*(asyncio.to_thread(bus.stop) for bus in ending))
 
-    def put_queue(self, namespace: str, queue: Queue) -> None:
-        self._running[namespace.lower()].add_queue(queue.name, queue.max_delivery, queue.lock_seconds)
+    def port(self, host: str) -> int | None:
+        """The port of the namespace with this host name; None: there is none."""
+        running = self._running.get(host.removesuffix(SUFFIX)) if host.endswith(SUFFIX) else None
+        return None if running is None else running.port
+
+    async def handle(self, namespace: str, request: web.Request) -> web.Response:
+        """Answer a request over HTTP for a namespace's host name.
+
+        A message that comes after the client has gone is not given to it.
+        """
+        bus = self._running.get(namespace.lower())
+        if bus is None:
+            return web.Response(status=404)
+        answering = asyncio.ensure_future(rest.respond(request, bus.answer))
+        try:
+            while not answering.done():
+                await asyncio.wait([answering], timeout=_LOOK_INTERVAL)
+                if request.transport is None or request.transport.is_closing():
+                    answering.cancel()
+            return await answering
+        finally:
+            answering.cancel()
+
+    def put_queue(self, namespace: str, queue: Queue, expired: Callable[[], None] | None = None) -> None:
+        """Add a queue; one that exists stays as it is.
+
+        Args:
+            namespace: its name.
+            queue: the queue.
+            expired: called, in this event loop, when the queue has been deleted because it was idle.
+        """
+        loop = asyncio.get_running_loop()
+
+        def tell() -> None:
+            if expired is not None:
+                with contextlib.suppress(RuntimeError):  # this Azure is going down, and its loop with it
+                    loop.call_soon_threadsafe(expired)
+
+        bus = self._running[namespace.lower()]
+        bus.add_queue(queue.name, queue.max_delivery, queue.lock_seconds, queue.idle_seconds, tell)
 
     def delete_queue(self, namespace: str, queue: str) -> None:
         self._running[namespace.lower()].delete_queue(queue)

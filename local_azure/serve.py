@@ -44,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     state.chmod(0o700)  # keys and settings are in it
     running = Running(state)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("azure").setLevel(logging.WARNING)  # the SDK tells of each request that is made to Azurite
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ml-func"
 
     def ready(_: Server) -> None:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from azext_mlfunc.deploying.apply import Applied, apply_plan
+from azext_mlfunc.deploying.apply import Step, apply_plan
 from azext_mlfunc.deploying.arm import Arm
 from azext_mlfunc.deploying.blueprint import Blueprint, Surroundings, draw
 from azext_mlfunc.deploying.image import DeployedImage, read_image
+from azext_mlfunc.deploying.looking import AskPage, Awaited, scoring_uri
 from azext_mlfunc.deploying.plan import Plan, make_plan
-from azext_mlfunc.deploying.readiness import scoring_uri, wait_until_ready
+from azext_mlfunc.deploying.readiness import curl, wait_until_ready
 from azext_mlfunc.deploying.request import DeployRequest
 from azext_mlfunc.findings import report
 from azext_mlfunc.progress import Progress
 from azext_mlfunc.registry.client import Registry
 from azext_mlfunc.registry.reference import parse_reference
+from azext_mlfunc.triggers.http import HttpTrigger
 
 READY_STEP = "function loaded"
 
@@ -30,12 +33,14 @@ class Azure:
     :param open_registry: opens a repository of a registry: host, name.
     :param is_azure_registry: whether a host is one of Azure Container Registry.
     :param storage_suffix: what the cloud's storage host names end in.
+    :param ask_page: asks apps themselves.
     """
 
     arm: Arm
     open_registry: Callable[[str, str], Registry]
     is_azure_registry: Callable[[str], bool]
     storage_suffix: str
+    ask_page: AskPage
 
 
 def plan_deployment(request: DeployRequest, azure: Azure, progress: Progress) -> tuple[DeployedImage, Plan]:
@@ -61,29 +66,32 @@ def deploy(request: DeployRequest, azure: Azure, timeout: float, progress: Progr
     :returns: the command's result.
     """
     image, plan = plan_deployment(request, azure, progress)
-    applied = apply_plan(plan, azure.arm, progress)
     started = time.monotonic()
+    applied = apply_plan(plan, azure.arm, progress)
+    written = time.monotonic()
     app = plan.blueprint.app
-    wait_until_ready(app, image.function, applied.app_written_at, azure.arm, timeout, progress)
-    seconds = time.monotonic() - started
+    awaited = Awaited(app, image.trigger, image.function, applied.app_written_at)
+    wait_until_ready(awaited, azure.arm, azure.ask_page, timeout, progress)
+    ready = time.monotonic()
     changed = any(step.outcome != "unchanged" for step in applied.steps)
-    progress.step(f"The function is loaded ({seconds:.1f} s)" if changed else "Nothing had to be changed.")
-    return _result(request, image, plan.blueprint, applied, seconds, azure.arm)
+    progress.step(f"The function is loaded ({ready - written:.1f} s)" if changed else "Nothing had to be changed.")
+    # as every step says it of itself: the app's is the last one that is written
+    loaded = Step(READY_STEP, applied.steps[-1].outcome, round(ready - written, 1), (app.title,))
+    steps = [dataclasses.asdict(step) for step in (*applied.steps, loaded)]
+    result = _result(request, image, plan.blueprint, azure.arm) | {"seconds": round(ready - started, 1), "steps": steps}
+    if isinstance(image.trigger, HttpTrigger):
+        progress.step(f"Score with: {curl(result['scoringUri'], app, image.trigger.auth_level)}")
+    return result
 
 
-def _result(
-    request: DeployRequest, image: DeployedImage, blueprint: Blueprint, applied: Applied, seconds: float, arm: Arm
-) -> dict[str, Any]:
+def _result(request: DeployRequest, image: DeployedImage, blueprint: Blueprint, arm: Arm) -> dict[str, Any]:
     state = blueprint.app.read(arm)
     assert state is not None
-    steps = [{"name": step.name, "outcome": step.outcome, "seconds": step.seconds} for step in applied.steps]
-    steps.append({"name": READY_STEP, "outcome": "unchanged", "seconds": round(seconds, 1)})
     return {
         "name": request.app,
         "resourceGroup": request.group,
         "state": state.properties["state"],
         "image": image.location,
         "trigger": image.trigger.describe(),
-        "scoringUri": scoring_uri(state.document) if image.trigger.name == "http" else None,
-        "steps": steps,
+        "scoringUri": scoring_uri(state.document) if isinstance(image.trigger, HttpTrigger) else None,
     }

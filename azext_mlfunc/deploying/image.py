@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -57,14 +58,16 @@ def read_image(request: DeployRequest, registry: Registry) -> DeployedImage:
             "--platform linux/amd64.",
         )
     reference = Reference(named.host, named.repository, named.tag, manifest.digest)
-    described = _manifest(config)
-    return DeployedImage(
-        reference, _trigger(request, described), described.get("function", FUNCTION_NAME) if described else None
-    )
+    described = labelled_manifest(config)
+    trigger = trigger_of(request.image, described, request.trigger, request.trigger_options)
+    return DeployedImage(reference, trigger, described.get("function", FUNCTION_NAME) if described else None)
 
 
-def _manifest(config: dict[str, Any]) -> dict[str, Any]:
-    """The manifest on the image's labels; empty when it carries none."""
+def labelled_manifest(config: dict[str, Any]) -> dict[str, Any]:
+    """The manifest on an image's labels; empty when it carries none.
+
+    :param config: the image's configuration.
+    """
     labels = (config.get("config") or {}).get("Labels") or {}
     try:
         manifest = json.loads(labels.get(LABEL, "{}"))
@@ -73,31 +76,42 @@ def _manifest(config: dict[str, Any]) -> dict[str, Any]:
     return manifest if isinstance(manifest, dict) else {}
 
 
-def _trigger(request: DeployRequest, described: dict[str, Any]) -> Trigger:
-    """The trigger that the labels say, which options may only repeat; without labels, that of the options."""
+def trigger_of(image: str, manifest: Mapping[str, Any], name: str | None, options: Mapping[str, str | None]) -> Trigger:
+    """The trigger that an image's labels say, which options may only repeat; without labels, that of the options.
+
+    :param image: names the image in errors.
+    :param manifest: see `labelled_manifest`.
+    :param name: the trigger, if the user named it.
+    :param options: what the user gave of all triggers' options, by field name.
+    :raises azure.cli.core.azclierror.RequiredArgumentMissingError: neither labels nor options say it.
+    :raises azure.cli.core.azclierror.InvalidArgumentValueError: the options say something else than the labels.
+    :raises azure.cli.core.azclierror.MutuallyExclusiveArgumentError: an option of another trigger was given.
+    """
     from azure.cli.core.azclierror import InvalidArgumentValueError, RequiredArgumentMissingError
 
     from azext_mlfunc.triggers import NAMES, from_description, make_trigger
     from azext_mlfunc.triggers.base import flag
 
-    if "trigger" not in described:
-        if request.trigger is None:
+    if "trigger" not in manifest:
+        if name is None:
             raise RequiredArgumentMissingError(
-                f"{request.image} does not say what its function is called by: it has no labels of az ml-func.",
+                f"{image} does not say what its function is called by: it has no labels of az ml-func.",
                 f"Say it with --trigger {' | '.join(NAMES)}, and the trigger's own options.",
             )
-        return make_trigger(request.trigger, request.trigger_options)
-    trigger = from_description(described["trigger"])
-    wanted = {"--trigger": request.trigger} if request.trigger and request.trigger != trigger.name else {}
+        return make_trigger(name, options)
+    trigger = from_description(manifest["trigger"])
     values = {each.name: getattr(trigger, each.name) for each in trigger.options()}
+    wanted = {"--trigger": name} if name and name != trigger.name else {}
     for field in trigger.options():
-        given = request.trigger_options.get(field.name)
+        given = options.get(field.name)
         if given is not None and given != values[field.name]:
             wanted[flag(field)] = given
     if wanted:
-        said = ", ".join(f"{name} {value}" for name, value in wanted.items())
+        said = ", ".join(f"{option} {value}" for option, value in wanted.items())
+        own = ", ".join(f"{flag(field)} {values[field.name]}" for field in trigger.options())
         raise InvalidArgumentValueError(
-            f"{request.image} was packaged for {trigger.name} ({values or 'no options'}), and not for {said}.",
+            f"{image} was packaged for --trigger {trigger.name} ({own}), and not for {said}.",
             "Leave these options out, or package the model anew with them.",
         )
+    make_trigger(trigger.name, options)  # refuses the options of other triggers
     return trigger

@@ -20,6 +20,7 @@ class PlannedStep:
     key: str
     action: Action
     changes: tuple[Change, ...]
+    commands: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Plan:
                     "resource": resource.title,
                     "action": step.action,
                     "changes": changes,
-                    "command": resource.command() if step.action != "unchanged" else None,
+                    "commands": list(step.commands),
                 }
             )
         return described
@@ -56,16 +57,19 @@ def make_plan(blueprint: Blueprint, arm: Arm) -> tuple[Plan, list[Finding]]:
     """Read all resources at once, compare them with what they should be, and check them.
 
     :returns: the plan, and everything that would keep it from being carried out.
-    :raises azure.core.exceptions.AzureError: a resource cannot be read, and that for another reason than being absent.
+    :raises azure.core.exceptions.HttpResponseError: a resource cannot be read, and not because there is none.
     """
+    everything = blueprint.resources
+    states: dict[str, State | None] = _all(list(everything), lambda key: everything[key].read(arm))
+    blueprint = blueprint.needed(states)
     resources = blueprint.resources
-    states: dict[str, State | None] = _all(list(resources), lambda key: resources[key].read(arm))
     found = _all(list(resources), lambda key: list(resources[key].check(states[key], states, arm)))
     steps = []
     for key in graph.sort(blueprint.needs):
         changes = tuple(resources[key].changes(states[key], states))
         action: Action = "unchanged" if not changes else "create" if states[key] is None else "update"
-        steps.append(PlannedStep(key, action, changes))
+        commands = resources[key].commands(states[key], states) if changes else []
+        steps.append(PlannedStep(key, action, changes, tuple(commands)))
     return Plan(blueprint, states, tuple(steps)), [finding for key in resources for finding in found[key]]
 
 

@@ -1,7 +1,9 @@
-"""What a resource is to deploy: how it is found, what it should be, how it is written, which command that equals."""
+"""What a resource is to deploy: how it is found, what it should be, how it is written, which commands that equals."""
 
 from __future__ import annotations
 
+import re
+import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,8 +13,6 @@ from azext_mlfunc.deploying.arm import Arm
 from azext_mlfunc.findings import Finding
 
 Action = Literal["create", "update", "unchanged"]
-UNKNOWN = "(known when it is made)"
-"""Stands for a value that comes from a resource that is not there yet."""
 HIDDEN = "***"
 
 
@@ -46,6 +46,42 @@ Known = Mapping[str, "State | None"]
 """The resources of a deployment by key, as far as they are there."""
 
 
+@dataclass(frozen=True)
+class Home:
+    """Where new resources go, and how they are found again.
+
+    :param group: ID of the resource group.
+    :param region: None: that of the group.
+    :param tags: on everything that is made.
+    """
+
+    group: str
+    region: str | None
+    tags: Mapping[str, str]
+
+    def location(self, known: Known) -> str:
+        """The region of a new resource; empty while neither the user nor a group says it."""
+        group = known["group"]
+        return self.region or (str(group.document["location"]) if group else "")
+
+    def options(self, known: Known) -> tuple[str, ...]:
+        """How a command is told all of this."""
+        return ("--location", self.location(known), "--tags", *(f"{name}={value}" for name, value in self.tags.items()))
+
+    def check_absent(self, title: str, resource_id: str, option: str) -> Iterator[Finding]:
+        """What is to be said of a resource that is not there: it is made, but only in our own group.
+
+        :param option: the one that names it.
+        """
+        if not resource_id.lower().startswith(f"{self.group.lower()}/"):
+            yield Finding(
+                title,
+                f"there is none with the ID {resource_id}",
+                "one that is there, if it is in another resource group than that of --resource-group",
+                f"check the ID, or give {option} a name only: what is not there is then made",
+            )
+
+
 class Resource(ABC):
     """One resource of a deployment.
 
@@ -63,6 +99,10 @@ class Resource(ABC):
     def read(self, arm: Arm) -> State | None:
         """The resource as it is; None: there is none, which only a 404 means."""
 
+    def is_needed(self, known: Known) -> bool:
+        """Whether it is part of the deployment, now that it is known what is there."""
+        return True
+
     def check(self, state: State | None, known: Known, arm: Arm) -> Iterator[Finding]:
         """Yield what would keep it from being made or used; may ask ARM whether a name is free."""
         yield from ()
@@ -76,8 +116,8 @@ class Resource(ABC):
         """Make it, or change it."""
 
     @abstractmethod
-    def command(self) -> str:
-        """The documented az command that this stands for; secrets are named as variables."""
+    def commands(self, state: State | None, known: Known) -> list[str]:
+        """The az commands that do what `changes` says, for a shell; they ask for secrets, and hold none."""
 
 
 def path_of(subscription: str, group: str, resource_type: str, *names: str) -> str:
@@ -87,26 +127,36 @@ def path_of(subscription: str, group: str, resource_type: str, *names: str) -> s
     return f"/subscriptions/{subscription}/resourceGroups/{group}/providers/{namespace}{pairs}"
 
 
+def group_of(resource_id: str) -> str:
+    """The name of the resource group in an ID."""
+    return resource_id.split("/")[4]
+
+
+def name_of(resource_id: str) -> str:
+    """The resource's own name in its ID."""
+    return resource_id.rsplit("/", 1)[-1]
+
+
 def same_location(one: str, other: str) -> bool:
     """Whether two names are of the same region: `West Europe` and `westeurope` are."""
     return one.replace(" ", "").lower() == other.replace(" ", "").lower()
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any], secret: bool = False) -> list[Change]:
-    """What changes when `after` is merged into `before`.
-
-    :param secret: values are hidden.
-    """
-    changes = []
-    for name, value in after.items():
-        if name not in before:
-            changes.append(Change(name, None, HIDDEN if secret else value))
-        elif before[name] != value:
-            changes.append(Change(name, HIDDEN if secret else before[name], HIDDEN if secret else value))
-    return changes
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+    """What changes when `after` is merged into `before`."""
+    return [Change(name, before.get(name), value) for name, value in after.items() if before.get(name) != value]
 
 
-def location_of_group(known: Known) -> str:
-    """Where new things go when nobody says; empty while there is no group."""
-    group = known["group"]
-    return str(group.document["location"]) if group else ""
+def az(*words: str) -> str:
+    """An az command for a shell; words with a `$` are for it to fill in."""
+    return " ".join(["az", *(f'"{word}"' if "$" in word else shlex.quote(word) for word in words)])
+
+
+def asked(*words: str) -> str:
+    """What a shell puts in for the text that an az command answers."""
+    return f"$({az(*words, '--output', 'tsv')})"
+
+
+def variable(name: str) -> str:
+    """What a shell puts in for a secret that only the user knows."""
+    return "$" + re.sub(r"\W", "_", name)

@@ -162,7 +162,7 @@ def unreachable(place: Place, doing: str, problem: BaseException) -> Exception:
 
     return _made(
         AzureConnectionError(
-            f"{place.host} could not be reached, or did not go on answering, {doing}: {_reason(problem)}.",
+            f"{place.host} could not be reached, or did not go on answering, {doing}: {reason(problem)}.",
             recommendation=[
                 f"Check the name {place.host}, the network, and the proxy (HTTPS_PROXY, NO_PROXY).",
                 "For a certificate of your own authority, name its file in REQUESTS_CA_BUNDLE.",
@@ -207,7 +207,7 @@ def _words(error: dict[str, Any]) -> str:
     return f"{error.get('code', '')}: {error.get('message', '')}{more}"
 
 
-def _reason(problem: BaseException) -> str:
+def reason(problem: BaseException) -> str:
     """The operating system's word for it, found behind the HTTP library's exceptions."""
     seen: list[BaseException] = []
     waiting: list[object] = [problem]

@@ -34,6 +34,7 @@ class Settings:
         manifest's); None where neither says: then it is the module `main`, as in Azure ML.
     :param model_directory: folder of the models (AZUREML_MODEL_DIR), "" where unset.
     :param auth_level: the HTTP trigger's: anonymous, function or admin.
+    :param connection: name of the setting that holds the trigger's connection string; None for HTTP.
     :param concurrent_runs: how many calls of run() may be under way at once in this process
         (MLFUNC_CONCURRENT_RUNS).
     :param service_name: title of the API description (SERVICE_NAME).
@@ -47,6 +48,7 @@ class Settings:
     entry_script: str | None
     model_directory: str
     auth_level: str
+    connection: str | None
     concurrent_runs: int
     service_name: str
     service_version: str
@@ -73,6 +75,7 @@ def read_settings(environ: Mapping[str, str], wwwroot: Path) -> Settings:
         entry_script=environ.get("AZUREML_ENTRY_SCRIPT") or manifest.get("entryScript"),
         model_directory=environ.get("AZUREML_MODEL_DIR", ""),
         auth_level=manifest.get("trigger", {}).get("authLevel", "function"),
+        connection=manifest.get("trigger", {}).get("connection"),
         concurrent_runs=_positive(environ, "MLFUNC_CONCURRENT_RUNS", default=1),
         service_name=environ.get("SERVICE_NAME", "ML service"),
         service_version=environ.get("SERVICE_VERSION", "1.0"),

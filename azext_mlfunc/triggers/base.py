@@ -18,6 +18,9 @@ from azext_mlfunc.findings import Finding
 
 if TYPE_CHECKING:
     from azext_mlfunc.deploying.blueprint import Service, Surroundings
+    from azext_mlfunc.probing.prober import ProbeOptions, Prober
+    from azext_mlfunc.probing.target import Target
+    from azext_mlfunc.probing.test import Tools
 
 # The setting under which azureml-contrib-functions kept the one connection of its triggers; deploy writes it.
 CONNECTION_SETTING = "TriggerConnectionString"
@@ -76,6 +79,10 @@ class Trigger(ABC):
     def service(self, around: Surroundings) -> Service | None:
         """The service that its events come from and its outputs go to, as deploy makes it; None: it needs none."""
         return None
+
+    @abstractmethod
+    def prober(self, target: Target, options: ProbeOptions, tools: Tools) -> Prober:
+        """What sends events to an app with this trigger."""
 
     def describe(self) -> dict[str, Any]:
         """The trigger as the manifest holds it: `type`, its options in camel case, and its connection's setting."""

@@ -7,7 +7,7 @@ functions-bindings-expressions-patterns; container names: "Naming and referencin
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,9 @@ from azext_mlfunc.triggers.base import ServiceOption, Trigger, option
 
 if TYPE_CHECKING:
     from azext_mlfunc.deploying.blueprint import Service, Surroundings
+    from azext_mlfunc.probing.prober import ProbeOptions, Prober
+    from azext_mlfunc.probing.target import Target
+    from azext_mlfunc.probing.test import Tools
 
 _CONTAINER = re.compile(r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -108,8 +111,14 @@ class BlobTrigger(Trigger):
         account = around.storage_account("trigger-storage", "of the trigger", "--trigger-storage-account", named, "tr")
         containers = dict.fromkeys(path.partition("/")[0] for path in (self.input_path, self.output_path))
         return Service(
-            (account, *(BlobContainer(account, container) for container in containers)), account.connection_string
+            (account, *(BlobContainer(account, container) for container in containers)),
+            lambda known: account.setting(known, named is not None),
         )
+
+    def prober(self, target: Target, options: ProbeOptions, tools: Tools) -> Prober:
+        from azext_mlfunc.probing.blob import BlobProber
+
+        return BlobProber(target, self, options, tools.open_blobs, tools.open_queues)
 
     def bindings(self) -> list[dict[str, Any]]:
         return [
@@ -129,6 +138,50 @@ class BlobTrigger(Trigger):
                 "connection": self.connection,
             },
         ]
+
+    def input_name(self, stem: str, extension: str) -> str:
+        """The name of a blob that fits the input path: the stem for its first name, the extension for its last."""
+        _, _, blob = self.input_path.partition("/")
+        parts = _parts(blob)
+        last = max((number for number, (kind, _) in enumerate(parts) if kind == "name"), default=-1)
+        filled, first = "", True
+        for number, (kind, value) in enumerate(parts):
+            if kind == "text":
+                filled += value
+            elif first:
+                filled, first = filled + stem, False
+            else:
+                filled += extension if number == last and filled.endswith(".") else "x"
+        return filled
+
+    def values_of(self, name: str) -> dict[str, str] | None:
+        """What the names of the input path stand for in a blob's name, by lower-case name; None: it does not fit.
+
+        Every name takes as much as it can, and of a repeated one the last counts, as in Functions. Source:
+        azure-webjobs-sdk, BindingTemplateSource.
+        """
+        _, _, blob = self.input_path.partition("/")
+        found = re.fullmatch(_expression(_parts(blob), {}), name, re.DOTALL)
+        return None if found is None else dict(zip((n.lower() for n in _names(blob)), found.groups(), strict=True))
+
+    def output_name(self, name: str) -> str | None:
+        """The name of the output that belongs to an input; None where Functions makes a part of it up."""
+        _, _, blob = self.output_path.partition("/")
+        values = self.values_of(name) or {}
+        parts = _parts(blob)
+        if any(kind == "name" and value.lower() not in values for kind, value in parts):
+            return None
+        return "".join(value if kind == "text" else values[value.lower()] for kind, value in parts)
+
+    def output_pattern(self, name: str) -> tuple[str, str]:
+        """What the output's name begins with, and a regular expression for it, where it is not known exactly."""
+        _, _, blob = self.output_path.partition("/")
+        values, prefix = self.values_of(name) or {}, ""
+        for kind, value in _parts(blob):
+            if kind == "name" and value.lower() not in values:
+                break
+            prefix += value if kind == "text" else values[value.lower()]
+        return prefix, _expression(_parts(blob), values)
 
 
 def _check_path(flag: str, path: str) -> Iterator[Finding]:
@@ -218,6 +271,15 @@ def _parts(path: str) -> list[tuple[str, str]]:
 
 def _names(path: str) -> list[str]:
     return [value for kind, value in _parts(path) if kind == "name"]
+
+
+def _expression(parts: list[tuple[str, str]], values: Mapping[str, str]) -> str:
+    """A regular expression for a path: names that have a value are that value, each other one is a group."""
+    pieces = []
+    for kind, value in parts:
+        text = value if kind == "text" else values.get(value.lower())
+        pieces.append("(.*)" if text is None else re.escape(text))
+    return "".join(pieces)
 
 
 def _overlap(left_path: str, right_path: str) -> bool:

@@ -7,10 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from azext_mlfunc.findings import Finding
 from azext_mlfunc.triggers.base import Trigger, option
+
+if TYPE_CHECKING:
+    from azext_mlfunc.probing.prober import ProbeOptions, Prober
+    from azext_mlfunc.probing.target import Target
+    from azext_mlfunc.probing.test import Tools
 
 AUTH_LEVELS = ("anonymous", "function", "admin")
 # All of them reach the runtime, so that it answers 405 to what Azure ML answers 405 to.
@@ -39,6 +44,11 @@ class HttpTrigger(Trigger):
                 f"one of {', '.join(AUTH_LEVELS)}",
                 "choose one of them",
             )
+
+    def prober(self, target: Target, options: ProbeOptions, tools: Tools) -> Prober:
+        from azext_mlfunc.probing.http import HttpProber
+
+        return HttpProber(target, self, options, tools.arm)
 
     def bindings(self) -> list[dict[str, Any]]:
         return [

@@ -16,6 +16,9 @@ from azext_mlfunc.triggers.base import ServiceOption, Trigger, option
 
 if TYPE_CHECKING:
     from azext_mlfunc.deploying.blueprint import Service, Surroundings
+    from azext_mlfunc.probing.prober import ProbeOptions, Prober
+    from azext_mlfunc.probing.target import Target
+    from azext_mlfunc.probing.test import Tools
 
 _QUEUE = re.compile(r"(?=.{1,260}$)[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?")
 
@@ -61,13 +64,17 @@ class ServiceBusQueueTrigger(Trigger):
         request = around.request
         named = request.services.get(self.service_option.name)
         namespace = Namespace(
-            around.id_of("Microsoft.ServiceBus/namespaces", named, request.namespace_name()),
-            request.location,
-            request.tags,
+            around.id_of("Microsoft.ServiceBus/namespaces", named, request.namespace_name(), Namespace.option),
+            around.home,
         )
         rule = Rule(namespace)
         queues = (Queue(namespace, self.input_queue), Queue(namespace, self.output_queue))
-        return Service((namespace, *queues, rule), rule.connection_string)
+        return Service((namespace, *queues, rule), lambda known: rule.setting(known, named is not None))
+
+    def prober(self, target: Target, options: ProbeOptions, tools: Tools) -> Prober:
+        from azext_mlfunc.probing.service_bus import ServiceBusProber
+
+        return ServiceBusProber(target, self, options, tools.arm)
 
     def bindings(self) -> list[dict[str, Any]]:
         return [

@@ -257,13 +257,19 @@ class Host:
         return name.lower() in self.keys.functions
 
     def status(self) -> dict[str, Any]:
-        """The answer of GET /admin/host/status, with the process ids of this host beside it."""
-        in_error = [f"The '{name}' function is in error: {text}" for name, text in self._all_function_errors().items()]
+        """The answer of GET /admin/host/status, with what this host alone tells beside it.
+
+        Errors are the host's own. Those of a function are in its own status, and that the worker could not load it is
+        in the log only, until it is invoked (Functions host, HostController.GetHostStatus, FunctionsController
+        .GetFunctionStatus, GrpcWorkerChannel.LoadResponse).
+        """
+        failures = {**self._function_errors, **(self._supervisor.load_errors if self._supervisor else {})}
         return {
             "id": self._options.settings.get("WEBSITE_SITE_NAME", "local"),
             "state": self._state,
             "version": VERSION,
-            "errors": [*self._errors, *in_error],
+            "errors": list(self._errors),
+            "functionErrors": [f"The '{name}' function is in error: {text}" for name, text in failures.items()],
             "processUptime": int((time.monotonic() - self._started_at) * 1000),
             "processId": os.getpid(),
             "workerProcessId": self._supervisor.pid if self._supervisor else None,
@@ -274,11 +280,7 @@ class Host:
         return [self._describe(function, base_url) for function in self._definitions]
 
     def function_errors(self, name: str) -> list[str]:
-        return [text for key, text in self._all_function_errors().items() if key.lower() == name.lower()]
-
-    def _all_function_errors(self) -> dict[str, str]:
-        loading = self._supervisor.load_errors if self._supervisor else {}
-        return {**self._function_errors, **loading}
+        return [text for key, text in self._function_errors.items() if key.lower() == name.lower()]
 
     def _describe(self, function: FunctionDefinition, base_url: str) -> dict[str, Any]:
         trigger = self._triggers.get(function.name)

@@ -147,8 +147,9 @@ class FunctionsHost:
             return status if status["state"] != "Starting" else None
 
         status = wait_for(settled, timeout, "the Functions host to run", interval=0.1)
-        if status["state"] != "Running" or status["errors"]:
-            raise HostFailed(f"The Functions host is {status['state']}. " + "\n".join(status["errors"]))
+        errors = [*status["errors"], *status["functionErrors"]]
+        if status["state"] != "Running" or errors:
+            raise HostFailed(f"The Functions host is {status['state']}. " + "\n".join(errors))
         return self
 
     def __enter__(self) -> FunctionsHost:

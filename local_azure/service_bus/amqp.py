@@ -37,7 +37,7 @@ ERROR, SOURCE, TARGET = 0x1D, 0x28, 0x29
 _NULL, _TRUE, _FALSE, _DESCRIBED = b"\x40", b"\x41", b"\x42", 0x00
 _BINARY8, _STRING8, _SYMBOL8 = 0xA0, 0xA1, 0xA3
 _LIST32, _MAP32, _ARRAY32 = 0xD0, 0xD1, 0xF0
-_LONG, _TIMESTAMP, _UUID = 0x81, 0x83, 0x98
+_LONG, _DOUBLE, _TIMESTAMP, _UUID = 0x81, 0x82, 0x83, 0x98
 
 _CONSTANTS: dict[int, Any] = {0x40: None, 0x41: True, 0x42: False, 0x43: 0, 0x44: 0, 0x45: []}
 _FIXED = {
@@ -93,7 +93,7 @@ def _array(code: int, numbers: Sequence[int]) -> Encoded:
 
 
 def encode(value: Any) -> bytes:
-    """Encode a value; Python ints become longs, lists and tuples lists, dicts maps.
+    """Encode a value; Python ints become longs, floats doubles, lists and tuples lists, dicts maps.
 
     Raises:
         TypeError: the type has no counterpart.
@@ -112,6 +112,8 @@ def encode(value: Any) -> bytes:
         return _variable(_BINARY8, bytes(value))
     if isinstance(value, int):
         return bytes([_LONG]) + struct.pack(">q", value)
+    if isinstance(value, float):
+        return bytes([_DOUBLE]) + struct.pack(">d", value)
     if isinstance(value, uuid.UUID):
         return bytes([_UUID]) + value.bytes
     if isinstance(value, Described):

@@ -26,14 +26,13 @@ from local_azure.service_bus.amqp import (
 )
 from local_azure.service_bus.broker import Broker
 from local_azure.service_bus.entity import QueueEntity, Settlement
-from local_azure.service_bus.message import Message
+from local_azure.service_bus.message import MAX_SIZE, Message
 
 OPEN, BEGIN, ATTACH, FLOW, TRANSFER, DISPOSITION, DETACH, END, CLOSE = range(0x10, 0x19)
 SASL_MECHANISMS, SASL_OUTCOME = 0x40, 0x44
 _AMQP_FRAME, _SASL_FRAME = 0, 1
 _SASL_PROTOCOL = 3
 _MAX_FRAME = 65536  # bytes
-_MAX_MESSAGE = 1 << 20  # bytes; the Premium tier's default
 _WINDOW = 2**31 - 1
 _SENDER_CREDIT = 1000
 _MAX_HANDLE = 255
@@ -71,6 +70,9 @@ class OutgoingLink(Link):
             queue.settle(token, Settlement.COMPLETE)
         else:
             self.connection.unsettled[self.channel, delivery] = (queue, token)
+
+    def gone(self, queue: QueueEntity) -> None:
+        self.connection.end_link(self)
 
     def send(self, payload: bytes, tag: bytes | None = None, settled: bool = True) -> int:
         """Send one delivery, in as many frames as it takes; returns its number."""
@@ -231,7 +233,7 @@ class Connection:
         self.send(
             channel,
             ATTACH,
-            [name, uint(handle), not receives, *modes, *ends, None, None, initial_count, ulong(_MAX_MESSAGE), None,
+            [name, uint(handle), not receives, *modes, *ends, None, None, initial_count, ulong(MAX_SIZE), None,
              None, offered],
         )  # fmt: skip
         if error is not None:
@@ -243,7 +245,7 @@ class Connection:
         elif isinstance(link, OutgoingLink) and not management.looks_like_node(path):
             queue = self._broker.queue(path)
             assert queue is not None
-            queue.receivers.append(link)
+            queue.attach(link)
 
     def _refusal(self, path: str, receives: bool) -> Described | None:
         """Why a link to ``path`` is refused, or None."""
@@ -254,7 +256,7 @@ class Connection:
         found = self._broker.queue(path) if receives else self._broker.queue_to_send_to(path)
         if management.is_node(path, self._broker) or found is not None:
             return None
-        return _error("amqp:not-found", f"The messaging entity '{path}' could not be found.")
+        return _not_found(path)
 
     def _flow(self, channel: int, fields: list[Any], _payload: bytes) -> None:
         link = self._links.get((channel, fields[4])) if fields[4] is not None else None
@@ -287,20 +289,25 @@ class Connection:
             return
         first, encoded = complete
         delivery, message_format, settled = first[1], first[3] or 0, first[4]
+        outcome = Described(amqp.ACCEPTED, [])
         if not management.looks_like_node(link.path):
-            self._accept(link, encoded, batch=message_format == _BATCH_FORMAT)
+            queue = self._broker.queue_to_send_to(link.path)
+            if queue is None:  # deleted meanwhile
+                outcome = Described(amqp.REJECTED, [_not_found(link.path)])
+            else:
+                self._accept(queue, encoded, batch=message_format == _BATCH_FORMAT)
         if not settled:
-            self.send(
-                channel, DISPOSITION,
-                [True, uint(delivery), uint(delivery), True, Described(amqp.ACCEPTED, []), False],
-            )  # fmt: skip
+            self.send(channel, DISPOSITION, [True, uint(delivery), uint(delivery), True, outcome, False])
         self._grant(link)
         if management.looks_like_node(link.path):
             self._answer(link, encoded)
 
-    def _accept(self, link: IncomingLink, encoded: bytes, batch: bool) -> None:
-        queue = self._broker.queue_to_send_to(link.path)
-        assert queue is not None  # checked when the link was attached; queues are never removed
+    def end_link(self, link: Link) -> None:
+        """Tell the client that what the link leads to has been deleted."""
+        if self._links.pop((link.channel, link.handle), None) is not None:
+            self.send(link.channel, DETACH, [uint(link.handle), True, _not_found(link.path)])
+
+    def _accept(self, queue: QueueEntity, encoded: bytes, batch: bool) -> None:
         parts = [part.decoded() for part in amqp.sections(encoded) if part.code == amqp.DATA] if batch else [encoded]
         for part in parts:
             queue.put(Message(part))
@@ -341,8 +348,8 @@ class Connection:
     def _drop(self, link: Link) -> None:
         """Deliver nothing more there. Locks are not given back: they run out, as in Service Bus."""
         queue = self._broker.queue(link.path)
-        if isinstance(link, OutgoingLink) and queue is not None and link in queue.receivers:
-            queue.receivers.remove(link)
+        if isinstance(link, OutgoingLink) and queue is not None:
+            queue.detach(link)
 
 
 def _terminus(described: Described | None, length: int) -> list[Any]:
@@ -360,6 +367,10 @@ def _path(address: Any) -> str:
 
 def _error(condition: str, text: str) -> Described:
     return Described(amqp.ERROR, [Symbol(condition), text, None])
+
+
+def _not_found(path: str) -> Described:
+    return _error("amqp:not-found", f"The messaging entity '{path}' could not be found.")
 
 
 def _lock_lost() -> Described:

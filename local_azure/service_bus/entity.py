@@ -32,11 +32,14 @@ class Settlement(Enum):
 
 
 class Receiver(Protocol):
-    """A link that takes messages while it has credit."""
+    """Who takes messages while it has credit: a link, or a request over HTTP."""
 
     credit: int
 
     def deliver(self, queue: QueueEntity, message: Message) -> None: ...
+
+    def gone(self, queue: QueueEntity) -> None:
+        """The queue has been deleted: nothing more will come."""
 
 
 @dataclass
@@ -56,6 +59,7 @@ class QueueEntity:
         max_delivery: failed deliveries after which a message is dead-lettered.
         lock_seconds: how long a receiver may keep a message without renewing.
         dead_letters: where dead messages go; None for a dead-letter queue itself.
+        idle_seconds: how long it may be without use before it is deleted; None: for ever.
     """
 
     def __init__(
@@ -64,10 +68,13 @@ class QueueEntity:
         max_delivery: int = DEFAULT_MAX_DELIVERY,
         lock_seconds: float = DEFAULT_LOCK_SECONDS,
         dead_letters: QueueEntity | None = None,
+        idle_seconds: float | None = None,
     ) -> None:
         self.name = name
         self.lock_seconds = lock_seconds
-        self.receivers: list[Receiver] = []
+        self._receivers: list[Receiver] = []
+        self._idle_seconds = idle_seconds
+        self._used_at = time.monotonic()
         self._max_delivery = max_delivery
         self._dead_letters = dead_letters
         self._ready: deque[Message] = deque()
@@ -76,8 +83,37 @@ class QueueEntity:
         self._scheduled: dict[int, Message] = {}
         self._sequence = itertools.count(1)
 
+    def attach(self, receiver: Receiver) -> None:
+        """Give this receiver messages from now on, as soon as it has credit and somebody pumps."""
+        self._used_at = time.monotonic()
+        self._receivers.append(receiver)
+
+    def detach(self, receiver: Receiver) -> None:
+        """Give it nothing more; what it holds stays locked."""
+        if receiver in self._receivers:
+            self._receivers.remove(receiver)
+
+    def close(self) -> None:
+        """Tell the receivers that the queue is no more."""
+        while self._receivers:
+            self._receivers.pop().gone(self)
+
+    def is_idle(self, now: float) -> bool:
+        """Whether it has been without use for too long.
+
+        Use is to send, receive, peek or settle; receivers that wait and scheduled messages count as use all the time.
+        Source: Azure Service Bus docs: "Azure Service Bus advanced features", Autodelete on idle, Idleness.
+
+        Args:
+            now: of the monotonic clock.
+        """
+        if self._receivers or self._scheduled:
+            self._used_at = now
+        return self._idle_seconds is not None and now - self._used_at > self._idle_seconds
+
     def put(self, message: Message) -> None:
         """Take a message in, now or at the time that it is scheduled for."""
+        self._used_at = time.monotonic()
         message.sequence_number = next(self._sequence)
         delay = (message.scheduled_at or 0.0) - time.time()
         if delay > 0:
@@ -88,12 +124,13 @@ class QueueEntity:
 
     def pump(self) -> None:
         """Give ready messages to receivers with credit."""
-        for receiver in list(self.receivers):
+        for receiver in list(self._receivers):
             while self._ready and receiver.credit > 0:
                 receiver.deliver(self, self._ready.popleft())
 
     def lock(self, message: Message, deferred: bool = False) -> tuple[uuid.UUID, float]:
         """Lock a message for a receiver; returns the token and the end of the lock."""
+        self._used_at = time.monotonic()
         token, until = uuid.uuid4(), time.time() + self.lock_seconds
         self._locks[token] = Lock(message, until, deferred)
         return token, until
@@ -102,14 +139,21 @@ class QueueEntity:
         """Whether the lock is still valid."""
         return token in self._locks
 
+    def locked(self, token: uuid.UUID) -> Message | None:
+        """The message under a lock; None when the lock is lost."""
+        lock = self._locks.get(token)
+        return None if lock is None else lock.message
+
     def renew(self, token: uuid.UUID) -> float:
         """Extend a lock; returns its new end. KeyError: it is lost."""
+        self._used_at = time.monotonic()
         lock = self._locks[token]
         lock.until = time.time() + self.lock_seconds
         return lock.until
 
     def settle(self, token: uuid.UUID, how: Settlement, reason: str | None = None, why: str | None = None) -> bool:
         """Settle a locked message; False when the lock is lost."""
+        self._used_at = time.monotonic()
         lock = self._locks.pop(token, None)
         if lock is None:
             return False
@@ -131,6 +175,7 @@ class QueueEntity:
 
     def peek(self, from_sequence_number: int, count: int) -> list[Message]:
         """Messages in whatever state, without locking them."""
+        self._used_at = time.monotonic()
         locked = [lock.message for lock in self._locks.values()]
         all_of_them = [*self._ready, *locked, *self._deferred.values(), *self._scheduled.values()]
         later = [message for message in all_of_them if message.sequence_number >= from_sequence_number]

@@ -8,6 +8,8 @@ from typing import Any
 from local_azure.service_bus import amqp
 from local_azure.service_bus.amqp import Described, EncodedMap, Symbol, encode, section, timestamp, uint
 
+MAX_SIZE = 1 << 20  # bytes; the Premium tier's default
+
 
 class Message:
     """One message.
@@ -42,6 +44,12 @@ class Message:
                 self._properties = part.whole
             elif part.code != amqp.DELIVERY_ANNOTATIONS:
                 self._body += part.whole
+
+    @property
+    def id(self) -> str | None:
+        """The sender's name for it (MessageId)."""
+        fields = amqp.decode(self._properties, len(amqp.section(amqp.PROPERTIES, b"")))[0] if self._properties else []
+        return str(fields[0]) if fields and fields[0] is not None else None
 
     def encode(self, lock: tuple[uuid.UUID, float] | None = None) -> bytes:
         """The message as a receiver gets it.

@@ -273,7 +273,7 @@ def test_an_output_path_without_a_value_is_an_error(
     app.add("score", blob_trigger(output="output/{nobody}.out"), UPPER)
     host = start_host(app, settings, running=False)
     wait_for(lambda: host.status()["state"] == "Running", 60, "the host")
-    assert "Unable to resolve binding parameter 'nobody'" in host.status()["errors"][0]
+    assert "Unable to resolve binding parameter 'nobody'" in host.status()["functionErrors"][0]
 
 
 def test_two_functions_see_every_blob(

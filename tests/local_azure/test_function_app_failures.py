@@ -236,8 +236,8 @@ def test_without_its_connection_a_function_is_in_error(
         its.images.add(tar_layer(app_files(HELLO, {"bindings": trigger})))
         its.apply(settings={"AzureWebJobsStorage": storage})
         status = await host_status(its)
-        assert status["state"] == "Running"
-        assert f"The 'score' function is in error: {reason}" in status["errors"][0]
+        assert (status["state"], status["errors"]) == ("Running", [])
+        assert f"The 'score' function is in error: {reason}" in status["functionErrors"][0]
         host = await its.apps.host("app")
         assert reason in str((await host.call("GET", "/admin/functions/score/status")).document)
 

@@ -29,6 +29,7 @@ def test_defaults_are_those_of_azure_ml(read: Callable[..., Any]) -> None:
     assert settings.source_directory is None
     assert settings.entry_script is None
     assert settings.auth_level == "function"
+    assert settings.connection is None
     assert settings.concurrent_runs == 1
     assert (settings.service_name, settings.service_version, settings.service_path_prefix) == ("ML service", "1.0", "")
     assert settings.warnings == ()
@@ -58,6 +59,8 @@ def test_the_manifest_fills_in(read: Callable[..., Any]) -> None:
     )
     assert settings.entry_script == "score.py"
     assert settings.auth_level == "anonymous"
+    blob = {"schemaVersion": 1, "trigger": {"type": "blob", "connection": "Trigger"}}
+    assert read(blob).connection == "Trigger"
 
 
 @pytest.mark.parametrize(

@@ -7,49 +7,56 @@ Source: azure-cli's recorded traffic, test_acr_create_function_app (component); 
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from azext_mlfunc.deploying.arm import Arm
-from azext_mlfunc.deploying.resource import Change, Known, Resource, State, location_of_group
+from azext_mlfunc.deploying.resource import Change, Home, Known, Resource, State, asked, az, group_of, name_of
+from azext_mlfunc.deploying.settings import Setting
 
 _API = "2020-02-02"
 _WORKSPACE_API = "2022-10-01"
+SETTING = "APPLICATIONINSIGHTS_CONNECTION_STRING"
+_SETTINGS = (SETTING, "APPINSIGHTS_INSTRUMENTATIONKEY")  # an app has one of them
 
 
 class Workspace(Resource):
     """A Log Analytics workspace; one that is there is used as it is.
 
     :param workspace_id: its ID.
-    :param location: of a new one; None: that of the group.
-    :param tags: of a new one.
+    :param home: of a new one.
     """
 
     key = "workspace"
     needs = ("group",)
 
-    def __init__(self, workspace_id: str, location: str | None, tags: dict[str, str]) -> None:
+    def __init__(self, workspace_id: str, home: Home) -> None:
         self.id = workspace_id
-        self._name = workspace_id.rsplit("/", 1)[-1]
+        self._name = name_of(workspace_id)
         self.title = f"Log Analytics workspace '{self._name}'"
-        self._location = location
-        self._tags = tags
+        self._home = home
 
     def read(self, arm: Arm) -> State | None:
         document = arm.get(self.id, _WORKSPACE_API)
         return None if document is None else State(document)
 
+    def is_needed(self, known: Known) -> bool:
+        return known[self.key] is not None or (known[Component.key] is None and not _has_insights(known))
+
     def changes(self, state: State | None, known: Known) -> list[Change]:
-        return [] if state else [Change("location", None, self._location or location_of_group(known))]
+        return [] if state else [Change("location", None, self._home.location(known))]
 
     def write(self, arm: Arm, state: State | None, known: Known) -> None:
         body = {
-            "location": self._location or location_of_group(known),
-            "tags": self._tags,
+            "location": self._home.location(known),
+            "tags": self._home.tags,
             "properties": {"sku": {"name": "PerGB2018"}, "retentionInDays": 30},
         }
         arm.put(self.id, _WORKSPACE_API, body)
 
-    def command(self) -> str:
-        group = self.id.split("/")[4]
-        return f"az monitor log-analytics workspace create --resource-group {group} --workspace-name {self._name}"
+    def commands(self, state: State | None, known: Known) -> list[str]:
+        named = ("--resource-group", group_of(self.id), "--workspace-name", self._name)
+        return [az("monitor", "log-analytics", "workspace", "create", *named, *self._home.options(known))]
 
 
 class Component(Resource):
@@ -57,42 +64,53 @@ class Component(Resource):
 
     :param component_id: its ID.
     :param workspace: what it writes to.
-    :param location: of a new one; None: that of the group.
-    :param tags: of a new one.
+    :param home: of a new one.
     """
 
     key = "insights"
 
-    def __init__(self, component_id: str, workspace: Workspace, location: str | None, tags: dict[str, str]) -> None:
+    def __init__(self, component_id: str, workspace: Workspace, home: Home) -> None:
         self.id = component_id
-        self._name = component_id.rsplit("/", 1)[-1]
-        self.title = f"Application Insights '{self._name}'"
+        self.name = name_of(component_id)
+        self.title = f"Application Insights '{self.name}'"
         self.needs = (workspace.key,)
         self._workspace = workspace
-        self._location = location
-        self._tags = tags
+        self._home = home
 
     def read(self, arm: Arm) -> State | None:
         document = arm.get(self.id, _API)
         return None if document is None else State(document)
 
+    def is_needed(self, known: Known) -> bool:
+        return known[self.key] is not None or not _has_insights(known)
+
     def changes(self, state: State | None, known: Known) -> list[Change]:
         return [] if state else [Change("workspace", None, self._workspace.title)]
 
     def write(self, arm: Arm, state: State | None, known: Known) -> None:
-        body = {
-            "location": self._location or location_of_group(known),
+        arm.put(self.id, _API, self._body(known))
+
+    def _body(self, known: Known) -> dict[str, Any]:
+        return {
+            "location": self._home.location(known),
             "kind": "web",
-            "tags": self._tags,
+            "tags": dict(self._home.tags),
             "properties": {"Application_Type": "web", "WorkspaceResourceId": self._workspace.id},
         }
-        arm.put(self.id, _API, body)
 
-    def connection_string(self, known: Known) -> str | None:
-        """None while there is no component."""
+    def setting(self, known: Known) -> Setting:
+        """What the app is told of it."""
         state = known[self.key]
-        return None if state is None else str(state.properties["ConnectionString"])
+        shell = asked("resource", "show", "--ids", self.id, "--query", "properties.ConnectionString")
+        return Setting(None if state is None else str(state.properties["ConnectionString"]), shell)
 
-    def command(self) -> str:
-        group = self.id.split("/")[4]
-        return f"az monitor app-insights component create --resource-group {group} --app {self._name} --kind web"
+    def commands(self, state: State | None, known: Known) -> list[str]:
+        """Not `az monitor app-insights`: that needs an extension."""
+        named = ("--id", self.id, "--api-version", _API)
+        return [az("resource", "create", *named, "--is-full-object", "--properties", json.dumps(self._body(known)))]
+
+
+def _has_insights(known: Known) -> bool:
+    """Whether there is an app, and it writes to a component already."""
+    app = known["app"]
+    return app is not None and any(app.secrets.get(name) for name in _SETTINGS)

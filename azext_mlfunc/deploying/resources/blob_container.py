@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from azext_mlfunc.deploying.arm import Arm
-from azext_mlfunc.deploying.resource import Change, Known, Resource, State
+from azext_mlfunc.deploying.resource import Change, Known, Resource, State, az
 from azext_mlfunc.deploying.resources.storage_account import StorageAccount
 
 _API = "2023-05-01"
@@ -34,5 +34,5 @@ class BlobContainer(Resource):
     def write(self, arm: Arm, state: State | None, known: Known) -> None:
         arm.put(self._id, _API, {"properties": {"publicAccess": "None"}})
 
-    def command(self) -> str:
-        return f"az storage container create --account-name {self._account.name} --name {self._name}"
+    def commands(self, state: State | None, known: Known) -> list[str]:
+        return [az("storage", "container", "create", "--name", self._name, "--account-name", self._account.name)]

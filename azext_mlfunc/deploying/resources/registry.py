@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from azext_mlfunc.deploying.arm import Arm
-from azext_mlfunc.deploying.resource import Change, Known, Resource, State
+from azext_mlfunc.deploying.resource import Change, Known, Resource, State, asked, name_of, variable
+from azext_mlfunc.deploying.settings import Setting
 from azext_mlfunc.findings import Finding
 from azext_mlfunc.registry.credentials import Secret
 
 _API = "2023-07-01"
 _USER, _PASSWORD = "username", "password"
+PASSWORD_VARIABLE = "MLFUNC_REGISTRY_PASSWORD"
+"""Where the password of a registry may be, so that it is in no command line and no history."""
 
 
 class Registry(Resource):
@@ -57,17 +60,22 @@ class Registry(Resource):
         return hosts.get(self.host.lower())
 
     def check(self, state: State | None, known: Known, arm: Arm) -> Iterator[Finding]:
-        own = (
-            "give its credentials: --registry-username, and --registry-password or the variable "
-            "MLFUNC_REGISTRY_PASSWORD"
-        )
+        own = f"give its credentials: --registry-username, and --registry-password or the variable {PASSWORD_VARIABLE}"
+        server = str(state.properties.get("loginServer") or self.host) if state else self.host
         if state is None:
             where = f"by the ID {self._id}" if self._id else "in the subscription" if self._is_azure else "in Azure"
             yield Finding(
                 self.title,
                 f"there is no such registry {where}",
                 "a registry that the app can pull its image from",
-                f"name its ID with --registry, if it is in another subscription or has another name; or {own}",
+                f"name its ID with --registry, if it is in another subscription; or {own}" if self._is_azure else own,
+            )
+        elif server.lower() != self.host.lower():
+            yield Finding(
+                f"--registry {name_of(str(self._id))}",
+                f"its login server is {server}",
+                f"the registry of the image, {self.host}",
+                "name the ID of that registry, or leave --registry out: it is looked for in the subscription",
             )
         elif not state.secrets:
             name = state.document.get("name")
@@ -85,15 +93,22 @@ class Registry(Resource):
     def write(self, arm: Arm, state: State | None, known: Known) -> None:
         raise AssertionError("a registry is never written")
 
-    def settings(self, known: Known) -> dict[str, str]:
+    def settings(self, known: Known) -> dict[str, Setting]:
         """The app settings with which App Service pulls the image."""
         state = known[self.key]
         secrets = state.secrets if state else {}
         return {
-            "DOCKER_REGISTRY_SERVER_URL": f"https://{self.host}",
-            "DOCKER_REGISTRY_SERVER_USERNAME": secrets.get(_USER, ""),
-            "DOCKER_REGISTRY_SERVER_PASSWORD": secrets.get(_PASSWORD, ""),
+            "DOCKER_REGISTRY_SERVER_URL": Setting(f"https://{self.host}"),
+            "DOCKER_REGISTRY_SERVER_USERNAME": Setting(secrets.get(_USER, "")),
+            "DOCKER_REGISTRY_SERVER_PASSWORD": Setting(secrets.get(_PASSWORD, ""), self._password()),
         }
 
-    def command(self) -> str:
-        return f"az acr credential show --name {self.host.split('.')[0]}"
+    def _password(self) -> str:
+        """How a shell gets the password."""
+        if self._login is not None:
+            return variable(PASSWORD_VARIABLE)
+        name = name_of(self._id) if self._id else self.host.split(".")[0]
+        return asked("acr", "credential", "show", "--name", name, "--query", "passwords[0].value")
+
+    def commands(self, state: State | None, known: Known) -> list[str]:
+        return []

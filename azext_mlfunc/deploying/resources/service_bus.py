@@ -8,33 +8,38 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from azext_mlfunc.deploying.arm import Arm
-from azext_mlfunc.deploying.resource import Change, Known, Resource, State, location_of_group
+from azext_mlfunc.deploying.resource import Change, Home, Known, Resource, State, asked, az, group_of, name_of
+from azext_mlfunc.deploying.settings import Setting
 from azext_mlfunc.findings import Finding
 
 _API = "2021-11-01"
 _CONNECTION = "connectionString"
-_RIGHTS = ["Listen", "Send"]
+_RIGHTS = ("Listen", "Send")
 RULE = "ml-func"
+_RULE = ("servicebus", "namespace", "authorization-rule")
 _SKU = "Standard"
+_DELIVERIES = 10
 
 
 class Namespace(Resource):
     """A namespace; one that is there is used as it is.
 
     :param namespace_id: its ID.
-    :param location: of a new namespace; None: that of the group.
-    :param tags: of a new namespace.
+    :param home: of a new namespace.
     """
 
     key = "namespace"
     needs = ("group",)
 
-    def __init__(self, namespace_id: str, location: str | None, tags: dict[str, str]) -> None:
+    option = "--service-bus-namespace"
+    """Names another one."""
+
+    def __init__(self, namespace_id: str, home: Home) -> None:
         self.id = namespace_id
-        self.name = namespace_id.rsplit("/", 1)[-1]
+        self.name = name_of(namespace_id)
         self.title = f"Service Bus namespace '{self.name}'"
-        self._location = location
-        self._tags = tags
+        self.named = ("--resource-group", group_of(self.id), "--namespace-name", self.name)
+        self._home = home
 
     def read(self, arm: Arm) -> State | None:
         document = arm.get(self.id, _API)
@@ -47,10 +52,11 @@ class Namespace(Resource):
                     self.title,
                     "its shared access keys are switched off (disableLocalAuth: true)",
                     "a namespace with shared access keys: the app's connection string holds one",
-                    "name another one with --service-bus-namespace, or switch them on: az servicebus namespace update "
-                    f"--name {self.name} --disable-local-auth false",
+                    f"name another one with {self.option}, or switch them on: az servicebus namespace update "
+                    f"--resource-group {group_of(self.id)} --name {self.name} --disable-local-auth false",
                 )
             return
+        yield from self._home.check_absent(self.title, self.id, self.option)
         path = f"/subscriptions/{arm.subscription}/providers/Microsoft.ServiceBus/CheckNameAvailability"
         answer = arm.post(path, _API, {"name": self.name})
         if not answer["nameAvailable"]:
@@ -58,28 +64,27 @@ class Namespace(Resource):
                 self.title,
                 answer.get("message") or "the name cannot be had",
                 "a name that nobody in Azure has, 6 to 50 letters, digits and hyphens",
-                "name another one with --service-bus-namespace; one in another resource group by its ID",
+                f"name another one with {self.option}; one that you have in another resource group by its ID",
             )
 
     def changes(self, state: State | None, known: Known) -> list[Change]:
-        return (
-            []
-            if state
-            else [Change("sku", None, _SKU), Change("location", None, self._location or location_of_group(known))]
-        )
+        if state is not None:
+            return []
+        return [Change("sku", None, _SKU), Change("location", None, self._home.location(known))]
 
     def write(self, arm: Arm, state: State | None, known: Known) -> None:
         body = {
-            "location": self._location or location_of_group(known),
-            "tags": self._tags,
+            "location": self._home.location(known),
+            "tags": self._home.tags,
             "sku": {"name": _SKU, "tier": _SKU},
             "properties": {"minimumTlsVersion": "1.2"},
         }
         arm.put(self.id, _API, body)
 
-    def command(self) -> str:
-        group = self.id.split("/")[4]
-        return f"az servicebus namespace create --resource-group {group} --name {self.name} --sku {_SKU}"
+    def commands(self, state: State | None, known: Known) -> list[str]:
+        named = ("--resource-group", group_of(self.id), "--name", self.name)
+        create = ("servicebus", "namespace", "create", *named, "--sku", _SKU, "--minimum-tls-version", "1.2")
+        return [az(*create, *self._home.options(known))]
 
 
 class Queue(Resource):
@@ -111,17 +116,14 @@ class Queue(Resource):
             )
 
     def changes(self, state: State | None, known: Known) -> list[Change]:
-        return [] if state else [Change("maxDeliveryCount", None, 10)]
+        return [] if state else [Change("maxDeliveryCount", None, _DELIVERIES)]
 
     def write(self, arm: Arm, state: State | None, known: Known) -> None:
-        arm.put(self._id, _API, {"properties": {"maxDeliveryCount": 10}})
+        arm.put(self._id, _API, {"properties": {"maxDeliveryCount": _DELIVERIES}})
 
-    def command(self) -> str:
-        group = self._namespace.id.split("/")[4]
-        return (
-            f"az servicebus queue create --resource-group {group} --namespace-name {self._namespace.name} "
-            f"--name {self._name}"
-        )
+    def commands(self, state: State | None, known: Known) -> list[str]:
+        named = (*self._namespace.named, "--name", self._name)
+        return [az("servicebus", "queue", "create", *named, "--max-delivery-count", str(_DELIVERIES))]
 
 
 class Rule(Resource):
@@ -146,21 +148,27 @@ class Rule(Resource):
 
     def changes(self, state: State | None, known: Known) -> list[Change]:
         rights = sorted(state.properties.get("rights") or []) if state else None
-        missing = rights is None or not set(_RIGHTS) <= set(rights)
-        return [Change("rights", rights, _RIGHTS)] if missing else []
+        wanted = self._rights(state)
+        return [] if rights == wanted else [Change("rights", rights, wanted)]
 
     def write(self, arm: Arm, state: State | None, known: Known) -> None:
-        now = state.properties.get("rights") or [] if state else []
-        arm.put(self._id, _API, {"properties": {"rights": sorted({*now, *_RIGHTS})}})
+        arm.put(self._id, _API, {"properties": {"rights": self._rights(state)}})
 
-    def connection_string(self, known: Known) -> str | None:
-        """None while there is no rule."""
+    @staticmethod
+    def _rights(state: State | None) -> list[str]:
+        """Those that it needs, and those that it has."""
+        return sorted({*_RIGHTS, *((state.properties.get("rights") or []) if state else [])})
+
+    def setting(self, known: Known, is_named: bool) -> Setting:
+        """The connection string.
+
+        :param is_named: whether the user named the namespace.
+        """
         state = known[self.key]
-        return None if state is None else state.secrets[_CONNECTION]
+        keys = (*_RULE, "keys", "list", *self._namespace.named, "--name", RULE, "--query", "primaryConnectionString")
+        connection = None if state is None else state.secrets[_CONNECTION]
+        return Setting(connection, asked(*keys), None if is_named else self._namespace.option)
 
-    def command(self) -> str:
-        group = self._namespace.id.split("/")[4]
-        return (
-            f"az servicebus namespace authorization-rule create --resource-group {group} --namespace-name "
-            f"{self._namespace.name} --name {RULE} --rights {' '.join(_RIGHTS)}"
-        )
+    def commands(self, state: State | None, known: Known) -> list[str]:
+        verb = "create" if state is None else "update"
+        return [az(*_RULE, verb, *self._namespace.named, "--name", RULE, "--rights", *self._rights(state))]

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from azext_mlfunc.deploying.arm import Arm
-from azext_mlfunc.deploying.resource import Change, Known, Resource, State, location_of_group
+from azext_mlfunc.deploying.resource import Change, Home, Known, Resource, State, asked, az, group_of, name_of
+from azext_mlfunc.deploying.settings import Setting
 from azext_mlfunc.findings import Finding
 
 _API = "2023-05-01"
@@ -27,31 +28,20 @@ class StorageAccount(Resource):
     :param account_id: its ID.
     :param purpose: what it is for, in words.
     :param option: the option that names another one.
-    :param location: of a new account; None: that of the group.
     :param suffix: what the cloud's storage host names end in, `core.windows.net`.
-    :param tags: of a new account.
+    :param home: of a new account.
     """
 
     needs = ("group",)
 
-    def __init__(
-        self,
-        key: str,
-        account_id: str,
-        purpose: str,
-        option: str,
-        location: str | None,
-        suffix: str,
-        tags: dict[str, str],
-    ) -> None:
+    def __init__(self, key: str, account_id: str, purpose: str, option: str, suffix: str, home: Home) -> None:
         self.key = key
         self.id = account_id
-        self.name = account_id.rsplit("/", 1)[-1]
+        self.name = name_of(account_id)
         self.title = f"storage account '{self.name}' ({purpose})"
         self._option = option
-        self._location = location
         self._suffix = suffix
-        self._tags = tags
+        self._home = home
 
     def read(self, arm: Arm) -> State | None:
         document = arm.get(self.id, _API)
@@ -62,6 +52,7 @@ class StorageAccount(Resource):
 
     def check(self, state: State | None, known: Known, arm: Arm) -> Iterator[Finding]:
         if state is None:
+            yield from self._home.check_absent(self.title, self.id, self._option)
             yield from self._check_name(arm)
             return
         if state.properties.get("allowSharedKeyAccess") is False:
@@ -95,28 +86,38 @@ class StorageAccount(Resource):
     def changes(self, state: State | None, known: Known) -> list[Change]:
         if state is not None:
             return []
-        wanted = {"sku": _SKU, "location": self._location or location_of_group(known), **_SAFE}
+        wanted = {"sku": _SKU, "location": self._home.location(known), **_SAFE}
         return [Change(name, None, value) for name, value in wanted.items()]
 
     def write(self, arm: Arm, state: State | None, known: Known) -> None:
         body = {
             "sku": {"name": _SKU},
             "kind": "StorageV2",
-            "location": self._location or location_of_group(known),
-            "tags": self._tags,
+            "location": self._home.location(known),
+            "tags": self._home.tags,
             "properties": _SAFE,
         }
         arm.put(self.id, _API, body)
 
-    def connection_string(self, known: Known) -> str | None:
-        """As az and the portal write it; None while there is no account."""
-        state = known[self.key]
-        if state is None:
-            return None
-        return (
-            f"DefaultEndpointsProtocol=https;EndpointSuffix={self._suffix};AccountName={self.name};"
-            f"AccountKey={state.secrets[_KEY]}"
-        )
+    def setting(self, known: Known, is_named: bool) -> Setting:
+        """Its connection string, as az and the portal write it.
 
-    def command(self) -> str:
-        return f"az storage account create --resource-group {self.id.split('/')[4]} --name {self.name} --sku {_SKU}"
+        :param is_named: whether the user named the account.
+        """
+        state = known[self.key]
+        connection = (
+            None
+            if state is None
+            else (
+                f"DefaultEndpointsProtocol=https;EndpointSuffix={self._suffix};AccountName={self.name};"
+                f"AccountKey={state.secrets[_KEY]}"
+            )
+        )
+        show = ("storage", "account", "show-connection-string", "--ids", self.id, "--query", "connectionString")
+        return Setting(connection, asked(*show), None if is_named else self._option)
+
+    def commands(self, state: State | None, known: Known) -> list[str]:
+        named = ("--resource-group", group_of(self.id), "--name", self.name)
+        safe = ("--min-tls-version", "TLS1_2", "--allow-blob-public-access", "false", "--https-only", "true")
+        create = ("storage", "account", "create", *named, "--kind", "StorageV2", "--sku", _SKU, *safe)
+        return [az(*create, *self._home.options(known))]

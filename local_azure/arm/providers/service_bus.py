@@ -46,6 +46,8 @@ _QUEUE_DEFAULTS: dict[str, Any] = {
     "enablePartitioning": False,
     "enableExpress": False,
 }
+_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
+_SHORTEST_IDLENESS = 300.0  # seconds
 _NO_TIME = "0001-01-01T00:00:00"
 
 
@@ -188,6 +190,7 @@ async def put_queue(call: Call) -> Answer:
         raise ArmError(400, "BadRequest", f"The specified queue name '{name}' is invalid.")
     found = call.find(QUEUE, "namespace", "queue")
     asked = {key: value for key, value in call.properties.items() if key in _QUEUE_DEFAULTS and value is not None}
+    _check_idleness(namespace, name, asked.get("autoDeleteOnIdle"))
     if found is not None:
         for fixed in ("requiresSession", "enablePartitioning", "requiresDuplicateDetection"):
             if fixed in asked and asked[fixed] != found.properties[fixed]:
@@ -216,14 +219,43 @@ def _open_queue(azure: Azure, resource: Resource) -> None:
     properties = resource.properties
     azure.service_bus.put_queue(
         resource.id.split("/")[8],
-        Queue(resource.name, int(properties["maxDeliveryCount"]), _seconds(properties["lockDuration"])),
+        Queue(
+            resource.name,
+            int(properties["maxDeliveryCount"]),
+            _seconds(properties["lockDuration"]),
+            None if properties["autoDeleteOnIdle"] == _FOREVER else _seconds(properties["autoDeleteOnIdle"]),
+        ),
+        expired=lambda: azure.store.delete(resource.id),
     )
 
 
 def _seconds(duration: str) -> float:
-    """Seconds in an ISO duration of minutes and seconds, which lock durations are."""
-    found = re.fullmatch(r"PT(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?", duration)
-    return 60.0 if found is None else 60 * int(found[1] or 0) + float(found[2] or 0)
+    """Seconds in an ISO duration of days and less; those of a minute in one that cannot be read."""
+    found = _DURATION.fullmatch(duration)
+    if found is None:
+        return 60.0
+    days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def _check_idleness(namespace: Resource, name: str, duration: str | None) -> None:
+    """Refuse what autoDeleteOnIdle cannot be.
+
+    Sources: Azure Service Bus docs: "Service Bus Resource Manager exceptions" (Basic), "Azure Service Bus advanced
+    features" (five minutes); the text of the latter is general knowledge.
+    """
+    if duration is None or duration == _FOREVER:
+        return
+    if namespace.document["sku"]["name"] == "Basic":
+        text = (
+            "SubCode=40000. The property 'AutoDeleteOnIdle' cannot be set when creating a Queue because the namespace "
+            f"'{namespace.name}' is using the 'Basic' Tier. This operation is only supported in 'Standard' or "
+            "'Premium' tier."
+        )
+        raise ArmError(400, "BadRequest", text)
+    if _DURATION.fullmatch(duration) is None or _seconds(duration) < _SHORTEST_IDLENESS:
+        text = f"SubCode=40000. The value '{duration}' of AutoDeleteOnIdle of queue '{name}' is not at least PT5M."
+        raise ArmError(400, "BadRequest", text)
 
 
 def _queue(call: Call, resource: Resource) -> dict[str, Any]:

@@ -104,6 +104,9 @@ class BlobTrigger:
 
         self._blobs: BlobServiceClient = BlobServiceClient.from_connection_string(self._connection)
         self._container: ContainerClient = self._blobs.get_container_client(self._path.container)
+        # "This will throw if the client credentials are not valid" (azure-sdk-for-net, BlobLogListener.CreateAsync)
+        with BlobServiceClient.from_connection_string(self._connection, retry_total=1, initial_backoff=1) as blobs:
+            blobs.get_service_properties()
         host_blobs = BlobServiceClient.from_connection_string(self._host_connection)
         self._receipts: ContainerClient = host_blobs.get_container_client(HOSTS_CONTAINER)
 

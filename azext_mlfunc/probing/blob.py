@@ -1,0 +1,254 @@
+"""Events as blobs: an input under a name of its own, and the output that belongs to it."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from azext_mlfunc.probing.event import Event, NoAnswer, Output, ProbeFailed
+from azext_mlfunc.probing.prober import Cause, ProbeOptions, Prober
+from azext_mlfunc.probing.target import Target
+
+if TYPE_CHECKING:
+    from azext_mlfunc.triggers.blob import BlobTrigger
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds between two looks for an output
+_SET_IT = "Deploy it again with az ml-func deploy, or set it: az functionapp config appsettings set."
+_POISON_PAUSE = 5.0  # seconds between two looks into the queue of what was given up
+_OTHERS_HIDDEN = 1  # seconds for which notes about other blobs are out of sight
+POISON_QUEUE = "webjobs-blobtrigger-poison"
+"""Where Functions puts a note of a blob that could not be scored. Source: Azure Functions docs, blob trigger."""
+
+
+class BlobProber(Prober):
+    """Blobs in the storage account of an app's trigger.
+
+    :param target: the app.
+    :param trigger: its trigger.
+    :param options: the input's name, and whether blobs are kept.
+    :param open_service: makes a client of the SDK's blob service from a connection string.
+    :param open_queues: likewise of its queue service.
+    """
+
+    waits_for = "the output blob (a blob trigger polls: the first event after an idle time can take minutes)"
+
+    def __init__(
+        self,
+        target: Target,
+        trigger: BlobTrigger,
+        options: ProbeOptions,
+        open_service: Callable[[str], Any],
+        open_queues: Callable[[str], Any],
+    ) -> None:
+        self._target = target
+        self._trigger = trigger
+        self._options = options
+        self._open_service = open_service
+        self._open_queues = open_queues
+        self._service: Any = None
+
+    def open(self) -> None:
+        from azure.cli.core.azclierror import ValidationError
+
+        connection = self._target.connection
+        if not connection:
+            raise ValidationError(
+                f"The app '{self._target.name}' has no setting {self._trigger.connection}, which is the connection "
+                "string of its trigger's storage account.",
+                recommendation=_SET_IT,
+            )
+        try:
+            self._service = self._open_service(connection)
+        except ValueError as problem:
+            raise ValidationError(
+                f"The setting {self._trigger.connection} of the app '{self._target.name}' is no connection string of a "
+                "storage account.",
+                recommendation=_SET_IT,
+            ) from problem
+
+    def close(self) -> None:
+        if self._service is not None:
+            self._service.close()
+
+    def probe(self, event: Event, timeout: float) -> Output:
+        from azure.core.exceptions import AzureError, ClientAuthenticationError, ResourceNotFoundError
+
+        container, name = self._input_name(event)
+        started = time.monotonic()
+        try:
+            with self._placed(container, name, event):
+                output_container, output_name, data = self._await_output(name, started, timeout)
+                latency = time.monotonic() - started
+                if not self._options.keep:
+                    self._delete(output_container, output_name)
+        except ResourceNotFoundError as problem:
+            raise NoAnswer(f"the container '{container}' could not be written to: {_code(problem)}") from problem
+        except ClientAuthenticationError as problem:
+            raise NoAnswer(f"the storage account refused the app's connection string: {_code(problem)}") from problem
+        except AzureError as problem:
+            raise NoAnswer(f"the storage account could not be reached: {type(problem).__name__}") from problem
+        names = {"inputBlob": f"{container}/{name}", "outputBlob": f"{output_container}/{output_name}"}
+        return Output(data, latency, names)
+
+    def _input_name(self, event: Event) -> tuple[str, str]:
+        """Container and name of the input: one that fits the input path.
+
+        :raises azure.cli.core.azclierror.InvalidArgumentValueError: --blob-name does not fit it.
+        """
+        from azure.cli.core.azclierror import InvalidArgumentValueError
+
+        container, _, _ = self._trigger.input_path.partition("/")
+        if self._options.blob_name is None:
+            return container, self._trigger.input_name(f"ml-func-test-{uuid.uuid4().hex}", event.extension)
+        name = self._options.blob_name.removeprefix(f"{container}/")
+        if self._trigger.values_of(name) is None:
+            raise InvalidArgumentValueError(
+                f"--blob-name {name} does not fit the input path {self._trigger.input_path}, so that it would not be "
+                "scored.",
+                f"Choose a name such as {self._trigger.input_name('sample', event.extension)}.",
+            )
+        self._check_output(name)
+        return container, name
+
+    def _check_output(self, name: str) -> None:
+        """Refuse an input whose output is there already: the function would overwrite it."""
+        from azure.cli.core.azclierror import InvalidArgumentValueError
+
+        container, _, _ = self._trigger.output_path.partition("/")
+        output = self._trigger.output_name(name)
+        if output is not None and self._service.get_blob_client(container, output).exists():
+            raise InvalidArgumentValueError(
+                f"There is an output {container}/{output} already, which the function would overwrite.",
+                "Choose another --blob-name, or leave it out.",
+            )
+
+    @contextlib.contextmanager
+    def _placed(self, container: str, name: str, event: Event) -> Iterator[None]:
+        """The input, as long as it is needed; a blob that exists is never overwritten."""
+        from azure.cli.core.azclierror import InvalidArgumentValueError
+        from azure.core.exceptions import ResourceExistsError
+
+        blob = self._service.get_blob_client(container, name)
+        try:
+            blob.upload_blob(event.data, overwrite=False)
+        except ResourceExistsError as problem:
+            raise InvalidArgumentValueError(
+                f"There is a blob {container}/{name} already, and it is not overwritten.",
+                "Choose another --blob-name, or leave it out.",
+            ) from problem
+        try:
+            yield
+        finally:
+            if not self._options.keep:
+                self._delete(container, name)
+
+    def _await_output(self, name: str, started: float, timeout: float) -> tuple[str, str, bytes]:
+        """Container, name and bytes of the output of an input."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        find = self._finder(name)
+        pause, poison_at = _FIRST_PAUSE, started + _POISON_PAUSE
+        while True:
+            found = find()
+            if found is not None:
+                with contextlib.suppress(ResourceNotFoundError):
+                    return *found, bytes(self._service.get_blob_client(*found).download_blob().readall())
+            if time.monotonic() > poison_at:
+                self._check_poison(name)
+                poison_at = time.monotonic() + _POISON_PAUSE
+            left = timeout - (time.monotonic() - started)
+            if left <= 0:
+                raise NoAnswer(f"no output {self._trigger.output_path} came within {timeout:g} s")
+            time.sleep(min(pause, left))
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    def _check_poison(self, name: str) -> None:
+        """See whether Functions has given the input up; a note that it has is taken out of the queue, if it is ours.
+
+        :raises ProbeFailed: it has.
+        """
+        from azure.core.exceptions import AzureError
+
+        assert self._target.connection is not None
+        with contextlib.suppress(AzureError), self._open_queues(self._target.connection) as service:
+            queue = service.get_queue_client(POISON_QUEUE)
+            if not any(_is_about(message.content, name) for message in queue.peek_messages(max_messages=32)):
+                return
+            for message in queue.receive_messages(max_messages=32, visibility_timeout=_OTHERS_HIDDEN):
+                if _is_about(message.content, name):
+                    queue.delete_message(message)
+            raise ProbeFailed(
+                f"the function failed on the blob five times, and Functions gave it up (queue {POISON_QUEUE}); the "
+                "app's log has the reason"
+            )
+
+    def _finder(self, name: str) -> Callable[[], tuple[str, str] | None]:
+        """What looks for the output of an input: by its name, or by a pattern where Functions makes up a part."""
+        container, _, _ = self._trigger.output_path.partition("/")
+        exact = self._trigger.output_name(name)
+        if exact is not None:
+            return lambda: (container, exact)
+        prefix, pattern = self._trigger.output_pattern(name)
+        before = {each.name for each in self._listed(container, prefix)}
+
+        def find() -> tuple[str, str] | None:
+            new = (each.name for each in self._listed(container, prefix) if each.name not in before)
+            return next(((container, each) for each in new if re.fullmatch(pattern, each)), None)
+
+        return find
+
+    def _listed(self, container: str, prefix: str) -> list[Any]:
+        return list(self._service.get_container_client(container).list_blobs(name_starts_with=prefix))
+
+    def _delete(self, container: str, name: str) -> None:
+        from azure.core.exceptions import AzureError
+
+        with contextlib.suppress(AzureError):
+            self._service.get_blob_client(container, name).delete_blob()
+
+    def causes(self, event: Event) -> Iterator[Cause]:
+        from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+
+        setting = self._trigger.connection
+        paths = (self._trigger.input_path, self._trigger.output_path)
+        containers = dict.fromkeys(path.partition("/")[0] for path in paths)
+        try:
+            missing = [name for name in containers if not self._service.get_container_client(name).exists()]
+        except (ClientAuthenticationError, HttpResponseError) as problem:
+            yield Cause(
+                f"the storage account refuses the connection string in the app's setting {setting} ({_code(problem)})",
+                "deploy the app again: az ml-func deploy writes the account's key anew",
+            )
+            return
+        except AzureError as problem:
+            yield Cause(
+                f"the storage account '{self._service.account_name}' of the app's setting {setting} cannot be reached "
+                f"({type(problem).__name__})",
+                "check that the account is there, and that its firewall lets this machine and the app in",
+            )
+            return
+        for name in missing:
+            yield Cause(
+                f"the container '{name}' is not in the storage account '{self._service.account_name}'",
+                "deploy the app again: az ml-func deploy makes it",
+            )
+
+
+def _is_about(content: str, name: str) -> bool:
+    """Whether a note in the poison queue is about a blob: JSON, in base64 or not. Source: docs, blob trigger."""
+    with contextlib.suppress(ValueError):
+        content = base64.b64decode(content, validate=True).decode()
+    try:
+        return bool(json.loads(content).get("BlobName") == name)
+    except (ValueError, AttributeError):
+        return False
+
+
+def _code(problem: Any) -> str:
+    return str(getattr(problem, "error_code", None) or type(problem).__name__)

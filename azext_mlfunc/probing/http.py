@@ -1,0 +1,104 @@
+"""Events over HTTP: a request to the scoring URI with a key of the app."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from azext_mlfunc.deploying.arm import Arm
+from azext_mlfunc.probing.event import Event, NoAnswer, Output, ProbeFailed, shown
+from azext_mlfunc.probing.prober import ProbeOptions, Prober
+from azext_mlfunc.probing.target import Target
+
+if TYPE_CHECKING:
+    from azext_mlfunc.triggers.http import HttpTrigger
+
+_API = "2024-04-01"
+_KEY_HEADER = "x-functions-key"
+_TOLD = ("content-type", "x-ms-run-function-failed", "x-ms-run-fn-exec-ms", "x-request-id", "x-ms-request-id")
+"""The headers of an answer that are worth telling: Azure ML's own. Source: azureml-inference-server-http."""
+
+
+class HttpProber(Prober):
+    """Requests to an app.
+
+    :param target: the app.
+    :param trigger: its trigger.
+    :param options: path, method, headers.
+    :param arm: has the app's keys.
+    """
+
+    waits_for = "the answer to the request"
+
+    def __init__(self, target: Target, trigger: HttpTrigger, options: ProbeOptions, arm: Arm) -> None:
+        self._target = target
+        self._trigger = trigger
+        self._options = options
+        self._arm = arm
+        self._session: Any = None
+        self._key: str | None = None
+
+    @property
+    def url(self) -> str:
+        """Where events go."""
+        return f"https://{self._target.host_name}/{self._options.path.lstrip('/')}"
+
+    def open(self) -> None:
+        import requests
+        from azure.cli.core.util import should_disable_connection_verify
+        from requests.adapters import HTTPAdapter
+
+        self._session = requests.Session()
+        self._session.verify = not should_disable_connection_verify() and self._session.verify
+        self._session.mount("https://", HTTPAdapter(pool_maxsize=max(10, self._options.concurrency)))
+        self._session.auth = lambda request: request  # nothing of ~/.netrc
+        self._key = self._find_key()
+
+    def _find_key(self) -> str | None:
+        """The key that the function asks for; None: it asks for none, or the host that has the keys is not up."""
+        from azure.core.exceptions import HttpResponseError
+
+        if self._trigger.auth_level == "anonymous":
+            return None
+        try:
+            keys = self._arm.post(f"{self._target.id}/host/default/listkeys", _API)
+        except HttpResponseError as problem:
+            if problem.status_code == 400:  # relayed from a host that is not up: the request will tell
+                return None
+            raise
+        if self._trigger.auth_level == "admin":
+            return str(keys["masterKey"])
+        return next(iter((keys.get("functionKeys") or {}).values()), None) or str(keys["masterKey"])
+
+    def probe(self, event: Event, timeout: float) -> Output:
+        import requests
+
+        headers = {"Content-Type": self._options.content_type or event.content_type, **self._options.headers}
+        if self._key:
+            headers.setdefault(_KEY_HEADER, self._key)
+        started = time.monotonic()
+        try:
+            answer = self._session.request(
+                self._options.method, self.url, data=event.data, headers=headers, timeout=timeout, allow_redirects=False
+            )
+        except requests.Timeout as problem:
+            raise NoAnswer(f"{self.url} did not answer within {timeout:g} s") from problem
+        except requests.RequestException as problem:
+            raise NoAnswer(f"{self.url} could not be reached ({type(problem).__name__})") from problem
+        details = {
+            "status": answer.status_code,
+            "headers": {name: answer.headers[name] for name in _TOLD if name in answer.headers},
+        }
+        output = Output(answer.content, time.monotonic() - started, details)
+        if answer.status_code >= 400:
+            raise ProbeFailed(f"{self.url} answered {answer.status_code}: {_brief(answer.content)}", output)
+        return output
+
+    def close(self) -> None:
+        if self._session is not None:
+            self._session.close()
+
+
+def _brief(data: bytes) -> str:
+    text = str(shown(data))
+    return text if len(text) <= 500 else f"{text[:500]}…"
