@@ -158,7 +158,7 @@ def _answered() -> Iterator[None]:
         from azext_mlfunc.registry.errors import reason
 
         raise AzureConnectionError(
-            f"Azure Resource Manager could not be reached, or did not go on answering: "
+            "Azure Resource Manager could not be reached, or did not go on answering: "
             f"{reason(problem.inner_exception or problem)}.",
             recommendation=[NETWORK, "For a certificate of your own authority, name its file in REQUESTS_CA_BUNDLE."],
         ) from problem

@@ -53,12 +53,14 @@ class Deployment:
         cloud: where it is.
         image: of the app.
         app: its name.
+        environment: more variables for the command.
         said: what the commands have written, on stdout and on stderr.
     """
 
     cloud: Cloud
     image: str
     app: str
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     said: list[str] = field(default_factory=list, repr=False)
 
     @classmethod
@@ -77,7 +79,7 @@ class Deployment:
 
     def run(self, *more: str) -> Answer:
         """Deploy."""
-        answer = az(*self._command(more), env=self.cloud.environment)
+        answer = az(*self._command(more), env={**self.cloud.environment, **self.environment})
         self.said.extend((answer.stdout, answer.stderr))
         return answer
 
@@ -88,8 +90,12 @@ class Deployment:
         """
         self.suffer(write, drop=True, after=True)
         self.suffer(write, nth=2, delay=_FOREVER)
-        process = self._start(more)
-        wait_for(lambda: self.met(write) == 2 or process.poll() is not None, _PATIENCE, f"{write} to be written")
+        return self.interrupt_when(lambda: self.met(write) == 2, number, *more)
+
+    def interrupt_when(self, it_is_time: Callable[[], bool], number: int, *more: str) -> Answer:
+        """Deploy, and send the process a signal when it is time."""
+        process = self.start(*more)
+        wait_for(lambda: it_is_time() or process.poll() is not None, _PATIENCE, "the time to interrupt it")
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=_PATIENCE)
         self.said.extend((stdout, stderr))
@@ -103,13 +109,14 @@ class Deployment:
         """How often a fault was asked whether it is for this write."""
         return max(each["seen"] for each in self.cloud.control("faults") if each["path"] == self.pattern(write))
 
-    def _start(self, more: Sequence[str]) -> subprocess.Popen[str]:
+    def start(self, *more: str, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
+        """Begin to deploy."""
         return subprocess.Popen(
             [AZ, *self._command(more)],
-            env={**os.environ, **OWN, **self.cloud.environment},
+            env={**os.environ, **OWN, **self.cloud.environment, **self.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
         )
 

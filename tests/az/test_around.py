@@ -373,6 +373,23 @@ def test_an_image_that_the_identity_of_an_app_pulls(cloud: Cloud, group: Group, 
     )
 
 
+def test_an_image_that_an_identity_of_its_own_pulls(cloud: Cloud, group: Group, small_images: Images, registry: str):
+    image = small_images("http")
+    app = group.app(image, settings=dict.fromkeys(image.login))
+    made = cloud.run(f"identity create --name puller --resource-group {group.name}")
+    scope = cloud.run(f"acr show --name {registry} --query id")
+    # by its client ID, which Microsoft Graph resolves
+    given = cloud.run(f"role assignment create --assignee {made['clientId']} --role AcrPull --scope {scope}")
+    assert given["principalId"] == made["principalId"]
+    assigned = cloud.run(f"functionapp identity assign {app.of} --identities {made['id']}")
+    assert assigned["type"] == "UserAssigned"
+    assert [each["clientId"] for each in assigned["userAssignedIdentities"].values()] == [made["clientId"]]
+    app.configure(acrUseManagedIdentityCreds=True)
+    app.wait_for("failed")  # it has no identity of the system
+    app.configure(acrUserManagedIdentityID=made["clientId"])
+    app.wait_for("running")
+
+
 # -- registries
 
 

@@ -7,15 +7,22 @@ processes, so that an app is up in a second or two.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 import re
 import signal
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 from helpers import Answer
+
+from local_azure.waiting import wait_for
 
 from .cloud import Cloud
 from .deployments import Deployment, Write, at_once, package
@@ -276,6 +283,19 @@ def test_reads_that_fail_once(cloud: Cloud, undisturbed: ByTrigger, trigger: str
     at_once(Deployment.delete, [before, deployment])
 
 
+def test_what_was_written_is_not_known_everywhere_at_once(cloud: Cloud, undisturbed: ByTrigger):
+    """The first look after a write finds nothing."""
+    plain = undisturbed["http"]
+    deployment = Deployment.fresh(cloud, plain.image)
+    for write in plain.writes[:-1]:
+        missing = _body("ResourceNotFound", "It cannot be found.")
+        deployment.suffer(write, method="GET", nth=2, status=404, body=missing)
+    check(deployment, deployment.run(), plain.state)
+    assert all(deployment.met(write) > 2 for write in plain.writes[:-1])
+    assert sorted(deployment.writes()) == sorted(plain.writes)
+    deployment.delete()
+
+
 # -- an app that is there
 
 
@@ -389,8 +409,144 @@ def test_the_network_goes_on_the_way(cloud: Cloud, undisturbed: ByTrigger):
         state = deployment.state()
         assert (answer.code, answer.stdout) == (1, "") and "Traceback" not in answer.stderr
         assert {identifier: plain.state[identifier] for identifier in state} == state
-        assert "could not be reached, or did not go on answering" in answer.stderr and "HTTPS_PROXY" in answer.stderr
+        assert "could not be reached, or did not go on answering" in answer.stderr
         assert "same command again" in answer.stderr or state == {}
         check_secrets(deployment)
     converge(deployments, plain.state)
     at_once(Deployment.delete, [whole, *deployments])
+
+
+# -- while Azure takes its time
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """One that is ten times as fast as Azure; a namespace takes it five seconds."""
+    cloud = Cloud(tmp_path_factory.mktemp("slow") / "state", "--compute", "process", "--latency", "azure:0.1").up()
+    yield cloud
+    cloud.down()
+
+
+def test_interrupted_while_it_is_still_being_made(slow: Cloud, tmp_path: Path):
+    """The client is killed when Azure has said that it will make a resource; the same command is run again at once."""
+    image = package(slow, Group.make(slow, "images").registry(), tmp_path / "project", "service-bus-queue")
+    plain, early, later = (Deployment.fresh(slow, image) for _ in range(3))
+
+    def resume(deployment: Deployment, kind: str, status: int) -> Answer:
+        def accepted() -> bool:
+            return any(
+                (each["method"], each["status"]) == ("PUT", status) and kind in each["path"]
+                for each in deployment.requests()
+            )
+
+        assert deployment.interrupt_when(accepted, signal.SIGKILL).code == -signal.SIGKILL
+        return deployment.run()
+
+    with ThreadPoolExecutor() as pool:
+        undisturbed = pool.submit(plain.run)
+        namespace = pool.submit(resume, early, "/namespaces/", 200)
+        account = pool.submit(resume, later, "/storageAccounts/", 202)
+    assert undisturbed.result().code == 0
+    state = plain.state()
+    check(early, namespace.result(), state)
+    check(later, account.result(), state)
+    assert 429 in {each["status"] for each in early.requests()}, "the namespace was there already"
+    assert {step["outcome"] for step in account.result().result["steps"]} >= {"created", "unchanged"}
+
+
+# -- what is said
+
+
+def test_in_a_pipeline_it_says_plain_lines(cloud: Cloud, undisturbed: ByTrigger):
+    deployment = Deployment.fresh(cloud, undisturbed["http"].image)
+    answer = deployment.run()
+    assert not re.search(r"[\r\x1b\x08]", answer.stderr)
+    lines = answer.stderr.splitlines()
+    assert all(line.startswith("WARNING: ") for line in lines)
+    for step in answer.result["steps"][:-1]:
+        told = [line for line in lines if step["name"] in line]
+        name = re.escape(step["name"])
+        expected = (rf"WARNING: Creating {name}", rf"WARNING: Created {name} \(.* s\)")
+        if step["outcome"] == "created":
+            assert all(re.fullmatch(*pair) for pair in zip(expected, told, strict=True)), told
+    deployment.delete()
+
+
+def test_only_errors_are_said_when_that_is_asked_for(cloud: Cloud, undisturbed: ByTrigger):
+    plain = undisturbed["http"]
+    deployment = Deployment.fresh(cloud, plain.image)
+    deployment.suffer(plain.writes[1], status=403, body=_body("AuthorizationFailed", "No."))
+    refused = deployment.run("--only-show-errors")
+    assert refused.code == 1 and refused.stderr.startswith("ERROR: ") and "WARNING" not in refused.stderr
+    for outcome in ("created", "unchanged"):
+        answer = deployment.run("--only-show-errors")
+        assert (answer.code, answer.stderr) == (0, "")
+        assert outcome in outcomes(answer)
+    deployment.delete()
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS)
+def test_no_secret_is_said_however_much_is_asked_for(cloud: Cloud, undisturbed: ByTrigger, trigger: str):
+    """Neither on the way to a new app, nor of one that is there, nor by a failure."""
+    plain = undisturbed[trigger]
+    registry = plain.image.partition(".")[0]
+    login = cloud.run(f"acr credential show --name {registry}")
+    deployment = Deployment.fresh(cloud, plain.image)
+    deployment.environment["MLFUNC_REGISTRY_PASSWORD"] = login["passwords"][1]["value"]
+    asked = ("--debug", "--registry-username", login["username"])
+    deployment.suffer(plain.writes[-1], status=400, body=_body("BadRequest", "No."))
+    assert deployment.run(*asked).code == 1
+    assert deployment.run(*asked, "--dry-run").code == 0
+    assert deployment.run(*asked).code == 0
+    assert deployment.run(*asked).code == 0
+    assert deployment.run("--debug").code == 0
+    assert "DEBUG: urllib3" in deployment.said[-1]
+    assert {each["value"] for each in login["passwords"]} & deployment.secrets()
+    check_secrets(deployment)
+    deployment.delete()
+
+
+def test_a_terminal_is_left_in_order_when_it_is_interrupted(cloud: Cloud, undisturbed: ByTrigger):
+    """The live line is gone, and what to do stands on a line of its own."""
+    plain = undisturbed["http"]
+    deployment = Deployment.fresh(cloud, plain.image)
+    not_up = {"Code": "BadRequest", "Message": "Encountered an error (ServiceUnavailable) from host runtime."}
+    fault = {"path": f"{deployment.path}/.*/hostruntime/", "status": 400, "body": not_up, "count": FOR_EVER}
+    cloud.control("faults", "POST", fault)
+    terminal = Terminal()
+
+    process = deployment.start(stderr=terminal.theirs)
+    terminal.hand_over()
+    wait_for(lambda: "Waiting for the function" in terminal.shown, 60, "the live line")
+    process.send_signal(signal.SIGINT)
+
+    assert (process.communicate(timeout=60)[0], process.returncode) == ("", 1)
+    last = terminal.whole().split("\n")[-2:]
+    assert last[1] == "" and last[0].rpartition("\x1b[K")[2].strip().startswith("WARNING: Interrupted.")
+    converge([deployment], plain.state)
+    deployment.delete()
+
+
+class Terminal:
+    """A terminal that a process writes to."""
+
+    def __init__(self) -> None:
+        self._ours, self.theirs = os.openpty()
+        self.shown = ""
+        self._reader = threading.Thread(target=self._read)
+
+    def hand_over(self) -> None:
+        """The process has it; from now on it is read, until the process ends."""
+        os.close(self.theirs)
+        self._reader.start()
+
+    def whole(self) -> str:
+        """All that was written, when it is over."""
+        self._reader.join()
+        os.close(self._ours)
+        return self.shown.replace("\r\n", "\n")
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError):  # Linux: nobody has the other side open any more
+            while chunk := os.read(self._ours, 1 << 16):
+                self.shown += chunk.decode()
