@@ -74,7 +74,8 @@ def _environment(version: str, python: str) -> Path:
 def _pytest(python: Path, *arguments: str, **environment: str) -> int:
     # Not `python -m pytest`: that would put the checkout before the installed extension.
     command = [str(python.with_name("pytest")), *arguments]
-    return subprocess.run(command, cwd=CHECKOUT, env={**os.environ, **environment}).returncode
+    code = subprocess.run(command, cwd=CHECKOUT, env={**os.environ, **environment}).returncode
+    return code if code >= 0 else 128 - code  # ended by a signal, which is no success either
 
 
 if __name__ == "__main__":
