@@ -3,6 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 DONE := $(VENV)/done
+# Where you are signed in yourself: `make test-live` uses that, and nothing else does.
+LIVE_CONFIG := $(or $(AZURE_CONFIG_DIR),$(HOME)/.azure)
 export AZURE_CONFIG_DIR := $(CURDIR)/.venv/azure-config
 export AZURE_EXTENSION_DIR := $(CURDIR)/.venv/azure-extensions
 export AZURE_CORE_COLLECT_TELEMETRY := false
@@ -15,11 +17,12 @@ unexport PYTHONDONTWRITEBYTECODE
 
 EXTENSION_FILES := $(shell find azext_mlfunc -name '*.py' -o -name '*.json') setup.py README.md HISTORY.rst
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test test-live lint bench clean
 help:
 	@echo "make setup   .venv with az, the extension and the tools"
 	@echo "make demo    package a model for each trigger and score with it, on this machine"
 	@echo "make test    all tests; those that need a Docker engine say so where there is none"
+	@echo "make test-live   deploy's tests in your Azure subscription: says what it will cost, and asks"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   the figures that README.md names"
 	@echo "make clean   take .venv away again"
@@ -31,6 +34,9 @@ demo: setup
 
 test: setup $(DONE)/worker
 	$(BIN)/python -m tools.run_tests
+
+test-live: $(DONE)/extension
+	@MLFUNC_LIVE_CONFIG="$(LIVE_CONFIG)" $(BIN)/python -m tools.live_test
 
 lint: $(DONE)/tools
 	$(BIN)/ruff check .

@@ -113,7 +113,11 @@ def load_arguments(self: Any, _: str) -> None:
         )
         c.argument("settings", nargs="+", action="extend", help="More app settings, as NAME=VALUE.")
         c.argument("disable_app_insights", action="store_true", help="Make no Application Insights for the app.")
-        c.argument("dry_run", action="store_true", help="Only read, and return what would be made or changed.")
+        c.argument(
+            "dry_run",
+            action="store_true",
+            help="Only read, and return what would be made or changed, with the az commands that do the same.",
+        )
         c.argument("timeout", type=int, help="Seconds to wait for the function, once everything is written.")
         for option in SERVICE_OPTIONS:
             c.extra(option.name, help=option.help, arg_group="Trigger")

@@ -20,6 +20,7 @@ OWN = {
     "AZURE_CONFIG_DIR": str(ROOT / ".venv" / "azure-config"),
     "AZURE_EXTENSION_DIR": str(ROOT / ".venv" / "azure-extensions"),
     "AZURE_CORE_COLLECT_TELEMETRY": "false",
+    "PYTHONSAFEPATH": "1",  # else what lies in the current folder, such as this checkout, goes before the wheel
     "PYTHONDONTWRITEBYTECODE": "",  # az takes three times as long without its .pyc files
 }
 """What keeps the tests' `az` apart from the user's own."""

@@ -24,7 +24,7 @@ _API = "2024-04-01"
 _LOG_LINES = 50
 _STARTS = "Starting container for site"
 """Begins what App Service logs of each container: what stands before is of another one."""
-_NOT_LOADED = re.compile(r"Worker failed to load function.*(?:(?:\n.*){0,2}?\n.*Exception: .*)?")
+_NOT_LOADED = re.compile(r"Worker failed to load function.*(?:(?:\n.*){0,2}?\n[ \t]*Exception: .*)?")
 
 AskPage = Callable[[str, Mapping[str, str]], "int | None"]
 """Asks for a page, with headers; returns the status of the answer, or None when there is none."""

@@ -41,6 +41,7 @@ def run(data):
 """
 FACTOR, OTHER_FACTOR = 2, 3
 SAMPLE = {"data": [1, 2, 3]}
+_OF_AZURE = ("smartdetectoralertrules", "actiongroups")
 PATIENCE = 600.0 if LIVE else 60.0
 """Seconds that the answer to an event may take; Azure looks for new blobs every few minutes."""
 
@@ -215,8 +216,9 @@ class App:
         return dict(self.azure.run(f"rest --method post --url '{path}'")["properties"])
 
     def resources(self) -> list[Any]:
-        """Everything in its group."""
-        return list(self.azure.run(f"resource list --resource-group {self.group}"))
+        """Everything in its group but the alerts that Azure itself adds to Application Insights."""
+        listed = self.azure.run(f"resource list --resource-group {self.group}")
+        return [each for each in listed if each["type"].split("/")[-1].lower() not in _OF_AZURE]
 
     # -- events
 

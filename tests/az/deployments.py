@@ -95,9 +95,12 @@ class Deployment:
     def interrupt_when(self, it_is_time: Callable[[], bool], number: int, *more: str) -> Answer:
         """Deploy, and send the process a signal when it is time."""
         process = self.start(*more)
-        wait_for(lambda: it_is_time() or process.poll() is not None, _PATIENCE, "the time to interrupt it")
-        process.send_signal(number)
-        stdout, stderr = process.communicate(timeout=_PATIENCE)
+        try:
+            wait_for(lambda: it_is_time() or process.poll() is not None, _PATIENCE, "the time to interrupt it")
+            process.send_signal(number)
+            stdout, stderr = process.communicate(timeout=_PATIENCE)
+        finally:
+            process.kill()
         self.said.extend((stdout, stderr))
         return Answer(process.returncode, stdout, stderr)
 

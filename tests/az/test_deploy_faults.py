@@ -421,8 +421,8 @@ def test_the_network_goes_on_the_way(cloud: Cloud, undisturbed: ByTrigger):
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """One that is ten times as fast as Azure; a namespace takes it five seconds."""
-    cloud = Cloud(tmp_path_factory.mktemp("slow") / "state", "--compute", "process", "--latency", "azure:0.1").up()
+    """One that is five times as fast as Azure; a namespace takes it ten seconds."""
+    cloud = Cloud(tmp_path_factory.mktemp("slow") / "state", "--compute", "process", "--latency", "azure:0.2").up()
     yield cloud
     cloud.down()
 
@@ -516,11 +516,14 @@ def test_a_terminal_is_left_in_order_when_it_is_interrupted(cloud: Cloud, undist
     terminal = Terminal()
 
     process = deployment.start(stderr=terminal.theirs)
-    terminal.hand_over()
-    wait_for(lambda: "Waiting for the function" in terminal.shown, 60, "the live line")
-    process.send_signal(signal.SIGINT)
+    try:
+        terminal.hand_over()
+        wait_for(lambda: "Waiting for the function" in terminal.shown, 60, "the live line")
+        process.send_signal(signal.SIGINT)
+        assert (process.communicate(timeout=60)[0], process.returncode) == ("", 1)
+    finally:
+        process.kill()
 
-    assert (process.communicate(timeout=60)[0], process.returncode) == ("", 1)
     last = terminal.whole().split("\n")[-2:]
     assert last[1] == "" and last[0].rpartition("\x1b[K")[2].strip().startswith("WARNING: Interrupted.")
     converge([deployment], plain.state)
@@ -533,7 +536,7 @@ class Terminal:
     def __init__(self) -> None:
         self._ours, self.theirs = os.openpty()
         self.shown = ""
-        self._reader = threading.Thread(target=self._read)
+        self._reader = threading.Thread(target=self._read, daemon=True)
 
     def hand_over(self) -> None:
         """The process has it; from now on it is read, until the process ends."""

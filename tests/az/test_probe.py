@@ -341,6 +341,7 @@ def test_a_container_that_is_not_there(deploy: Deploy) -> None:
 
 def test_a_function_that_is_disabled_or_of_another_name(deploy: Deploy) -> None:
     app = deploy("blob")
+    assert app.test("--data 1 --timeout 120")[0] == 0  # it is up
     code, result, _ = app.test("--data 1 --timeout 0 --function other")
     assert code == 1
     assert any("'other' is not loaded" in each["found"] for each in result["causes"])
