@@ -339,18 +339,12 @@ def test_a_container_that_is_not_there(deploy: Deploy) -> None:
         app.blobs().create_container("output")
 
 
-def test_a_function_that_is_disabled_or_of_another_name(deploy: Deploy) -> None:
+def test_a_function_of_another_name(deploy: Deploy) -> None:
     app = deploy("blob")
     assert app.test("--data 1 --timeout 120")[0] == 0  # it is up
     code, result, _ = app.test("--data 1 --timeout 0 --function other")
     assert code == 1
     assert any("'other' is not loaded" in each["found"] for each in result["causes"])
-    app.set(**{"AzureWebJobs.score.Disabled": "true"})
-    try:
-        code, result, _ = app.test("--data 1 --timeout 30")
-        assert (code, cause(result)) == (1, "the function 'score' is disabled")
-    finally:
-        app.set(**{"AzureWebJobs.score.Disabled": None})
 
 
 def test_an_image_that_cannot_be_pulled(deploy: Deploy) -> None:
