@@ -15,7 +15,7 @@ COMMANDS = {
     "serve": ("local_azure.serve", "be the local Azure, in the foreground: what `up` starts"),
     "demo": ("local_azure.demo", "package the example for each trigger and score with it"),
     "functions-host": ("local_azure.functions_host.command", "run a function app with the real Python worker"),
-    "service-bus": ("local_azure.service_bus.command", "run a small Service Bus"),
+    "service-bus": ("local_azure.service_bus_command", "run a small Service Bus"),
     "install-azurite": ("local_azure.azurite", "install the storage emulator from npm into a folder"),
 }
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from aiohttp import web
 
+from azext_mlfunc.emulators.service_bus import ServiceBus, rest
 from local_azure.processes import free_port
-from local_azure.service_bus import ServiceBus, rest
 
 SUFFIX = ".servicebus.windows.net"
 _LOOK_INTERVAL = 1.0  # seconds between two looks at whether a client that waits for a message is still there
@@ -70,7 +70,7 @@ class ServiceBusNamespaces:
         bus = self._running.get(namespace.lower())
         if bus is None:
             return web.Response(status=404)
-        answering = asyncio.ensure_future(rest.respond(request, bus.answer))
+        answering = asyncio.ensure_future(_respond(request, bus))
         try:
             while not answering.done():
                 await asyncio.wait([answering], timeout=_LOOK_INTERVAL)
@@ -120,6 +120,19 @@ class ServiceBusNamespaces:
             f"Endpoint=sb://localhost:{port}/;SharedAccessKeyName={rule};SharedAccessKey={key};"
             "UseDevelopmentEmulator=true"
         )
+
+
+async def _respond(request: web.Request, bus: ServiceBus) -> web.Response:
+    asked = rest.Request(
+        request.method,
+        f"{request.scheme}://{request.host}",
+        request.path,
+        request.query.get("timeout"),
+        request.headers,
+        await request.read(),
+    )
+    told = await bus.answer(asked)
+    return web.Response(status=told.status, headers=dict(told.headers), body=told.body or None)
 
 
 def _start(port: int | None) -> ServiceBus:

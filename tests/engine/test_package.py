@@ -17,9 +17,9 @@ from azure.storage.queue import QueueClient
 from docker.errors import ImageNotFound
 from helpers import DIABETES, ROOT, az
 
+from azext_mlfunc.emulators.service_bus import ServiceBus
 from azext_mlfunc.manifest import LABEL
 from local_azure.azurite import Azurite
-from local_azure.service_bus import ServiceBus
 from local_azure.waiting import wait_for
 
 from .conftest import BUILD_DOCKER, MODEL, Packager, Registry, RunContainer

@@ -15,9 +15,9 @@ sys.path.append(str(Path(__file__).parent))  # for function_apps
 
 from function_apps import FunctionApp, StartHost
 
+from azext_mlfunc.emulators.service_bus import ServiceBus
 from local_azure.azurite import Azurite
 from local_azure.functions_host import FunctionsHost
-from local_azure.service_bus import ServiceBus
 
 CHECKOUT = Path(__file__).parents[2]
 ACCOUNT_NUMBERS = itertools.count(1)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from local_azure.service_bus import amqp
-from local_azure.service_bus.amqp import Described, Symbol, decode, encode
-from local_azure.service_bus.message import Message
+from azext_mlfunc.emulators.service_bus import amqp
+from azext_mlfunc.emulators.service_bus.amqp import Described, Symbol, decode, encode
+from azext_mlfunc.emulators.service_bus.message import Message
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 from function_apps import FunctionApp, StartHost, blob_trigger, call, http_trigger, queue_trigger
 
+from azext_mlfunc.emulators.service_bus import ServiceBus
 from local_azure.functions_host import FunctionsHost, HostFailed
-from local_azure.service_bus import ServiceBus
 from local_azure.waiting import wait_for
 
 HELLO = """

@@ -22,7 +22,7 @@ from azure.servicebus.exceptions import (
     ServiceBusAuthenticationError,
 )
 
-from local_azure.service_bus import ServiceBus
+from azext_mlfunc.emulators.service_bus import ServiceBus
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from azure.servicebus import ServiceBusClient, ServiceBusMessage
 from function_apps import StartHost
 from service_bus_rest import DEAD_LETTERS, Answer, RestClient
 
+from azext_mlfunc.emulators.service_bus import ServiceBus
 from local_azure.functions_host import FunctionsHost
-from local_azure.service_bus import ServiceBus
 
 CONNECTION = "TriggerConnectionString"
 REPLIES = "mlfunc-test-00c0ffee"

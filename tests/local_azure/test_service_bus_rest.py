@@ -19,8 +19,8 @@ from azure.servicebus import ServiceBusClient, ServiceBusMessage, ServiceBusRece
 from azure.servicebus.exceptions import MessagingEntityNotFoundError
 from service_bus_rest import DEAD_LETTERS, RestClient
 
+from azext_mlfunc.emulators.service_bus import ServiceBus
 from local_azure.messaging import Queue, ServiceBusNamespaces
-from local_azure.service_bus import ServiceBus
 
 BINARY = bytes(range(256)) * 3
 

@@ -10,7 +10,7 @@ import pytest
 from azure.servicebus import ServiceBusClient, ServiceBusMessage, ServiceBusReceivedMessage, ServiceBusSubQueue
 from function_apps import FunctionApp, StartHost, call, http_trigger, queue_trigger
 
-from local_azure.service_bus import ServiceBus
+from azext_mlfunc.emulators.service_bus import ServiceBus
 from local_azure.waiting import wait_for
 
 UPPER = """

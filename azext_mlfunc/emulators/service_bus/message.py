@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from local_azure.service_bus import amqp
-from local_azure.service_bus.amqp import Described, EncodedMap, Symbol, encode, section, timestamp, uint
+from azext_mlfunc.emulators.service_bus import amqp
+from azext_mlfunc.emulators.service_bus.amqp import Described, EncodedMap, Symbol, encode, section, timestamp, uint
 
 MAX_SIZE = 1 << 20  # bytes; the Premium tier's default
 

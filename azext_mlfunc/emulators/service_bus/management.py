@@ -9,11 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from local_azure.service_bus import amqp
-from local_azure.service_bus.amqp import Described, Encoded, Symbol, encode, int32, long_array, timestamp_array
-from local_azure.service_bus.broker import Broker
-from local_azure.service_bus.entity import QueueEntity, Settlement
-from local_azure.service_bus.message import Message
+from azext_mlfunc.emulators.service_bus import amqp
+from azext_mlfunc.emulators.service_bus.amqp import (
+    Described,
+    Encoded,
+    Symbol,
+    encode,
+    int32,
+    long_array,
+    timestamp_array,
+)
+from azext_mlfunc.emulators.service_bus.broker import Broker
+from azext_mlfunc.emulators.service_bus.entity import QueueEntity, Settlement
+from azext_mlfunc.emulators.service_bus.message import Message
 
 CBS = "$cbs"
 MANAGEMENT_SUFFIX = "/$management"

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
 from typing import Any
 
-from local_azure.service_bus import amqp
-from local_azure.service_bus.amqp import Described, Symbol, encode, timestamp, uint
+from azext_mlfunc.emulators.service_bus import amqp
+from azext_mlfunc.emulators.service_bus.amqp import Described, Symbol, encode, timestamp, uint
 
 BROKER_PROPERTIES = "BrokerProperties"
 CONTENT_TYPE = "Content-Type"

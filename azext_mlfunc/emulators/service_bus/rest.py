@@ -12,18 +12,16 @@ import asyncio
 import math
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
-from aiohttp import web
-
-from local_azure.service_bus import rest_message
-from local_azure.service_bus.broker import Broker
-from local_azure.service_bus.entity import QueueEntity, Settlement
-from local_azure.service_bus.message import MAX_SIZE, Message
-from local_azure.service_bus.rest_message import BadMessage
+from azext_mlfunc.emulators.service_bus import rest_message
+from azext_mlfunc.emulators.service_bus.broker import Broker
+from azext_mlfunc.emulators.service_bus.entity import QueueEntity, Settlement
+from azext_mlfunc.emulators.service_bus.message import MAX_SIZE, Message
+from azext_mlfunc.emulators.service_bus.rest_message import BadMessage
 
 _BATCH = "application/vnd.microsoft.servicebus.json"
 _PATH = re.compile(r"/(?P<queue>.+?)/messages(?:/(?P<head>head)|/(?P<id>[^/]+)/(?P<lock>[^/]+))?/?", re.IGNORECASE)
@@ -211,22 +209,3 @@ def _seconds(text: str | None) -> float:
     if not seconds >= 0:
         raise _Refused(400, "The timeout is no number of seconds.")
     return min(seconds, _LONGEST_WAIT)
-
-
-async def respond(request: web.BaseRequest, answer: Callable[[Request], Awaitable[Answer]]) -> web.Response:
-    """Answer a request that came by aiohttp.
-
-    Args:
-        request: from whatever event loop.
-        answer: ``Rest.answer``, or what leads there.
-    """
-    asked = Request(
-        request.method,
-        f"{request.scheme}://{request.host}",
-        request.path,
-        request.query.get("timeout"),
-        request.headers,
-        await request.read(),
-    )
-    told = await answer(asked)
-    return web.Response(status=told.status, headers=dict(told.headers), body=told.body or None)

@@ -9,8 +9,8 @@ import signal
 import sys
 import threading
 
-from local_azure.service_bus.entity import DEFAULT_LOCK_SECONDS, DEFAULT_MAX_DELIVERY
-from local_azure.service_bus.server import ServiceBus
+from azext_mlfunc.emulators.service_bus.entity import DEFAULT_LOCK_SECONDS, DEFAULT_MAX_DELIVERY
+from azext_mlfunc.emulators.service_bus.server import ServiceBus
 
 KEY_VARIABLE = "LOCAL_AZURE_SERVICE_BUS_KEY"
 

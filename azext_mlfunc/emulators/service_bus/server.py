@@ -7,20 +7,21 @@ import base64
 import contextlib
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
+from typing import Any
 
-from aiohttp import web
-
-from local_azure.service_bus import rest
-from local_azure.service_bus.broker import Broker
-from local_azure.service_bus.connection import Connection
-from local_azure.service_bus.entity import DEFAULT_LOCK_SECONDS, DEFAULT_MAX_DELIVERY
+from azext_mlfunc.emulators.service_bus import rest
+from azext_mlfunc.emulators.service_bus.broker import Broker
+from azext_mlfunc.emulators.service_bus.connection import Connection
+from azext_mlfunc.emulators.service_bus.entity import DEFAULT_LOCK_SECONDS, DEFAULT_MAX_DELIVERY
+from azext_mlfunc.emulators.service_bus.http import HttpConnection
 
 KEY_NAME = "RootManageSharedAccessKey"
 _AMQP = b"AMQP"  # the first bytes of its protocol header
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]
+_GRACE = 5.0  # seconds for the answers to those who wait
 _TIMEOUT = 30.0  # seconds for the thread to start or stop
-_MAXIMUM_REQUEST = 1 << 30  # bytes; far larger than a message may be, so that it is the message that is refused
 
 
 class ServiceBus:
@@ -136,29 +137,29 @@ class ServiceBus:
         clients: set[asyncio.Task[None]] = set()
         undecided: set[asyncio.Transport] = set()
 
-        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.ensure_future(Connection(self._broker, reader, writer).run())
+        requesting: dict[asyncio.Task[None], HttpConnection] = {}
+
+        def served(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+            task = asyncio.ensure_future(coroutine)
             clients.add(task)
             task.add_done_callback(clients.discard)
+            return task
 
-        async def answer(request: web.Request) -> web.Response:
-            return await rest.respond(request, self._rest.answer)
+        def amqp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            served(Connection(self._broker, reader, writer).run())
 
-        application = web.Application(client_max_size=_MAXIMUM_REQUEST)
-        application.router.add_route("*", "/{path:.*}", answer)
-        # A client that goes while it waits for a message must not get one.
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1, handler_cancellation=True)
-        await runner.setup()
-        http = runner.server
-        assert http is not None
+        def http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            client = HttpConnection(self._rest.answer, reader, writer)
+            task = served(client.run())
+            requesting[task] = client
+            task.add_done_callback(requesting.pop)
 
-        def amqp() -> asyncio.Protocol:
-            return asyncio.StreamReaderProtocol(asyncio.StreamReader(), connected)
+        def connection() -> _Undecided:
+            return _Undecided(amqp, http, undecided)
 
         try:
-            server = await self._loop.create_server(lambda: _Undecided(amqp, http, undecided), self._host, self._port)
+            server = await self._loop.create_server(connection, self._host, self._port)
         except OSError as error:
-            await runner.cleanup()
             self._failure = error
             self._ready.set()
             return
@@ -169,29 +170,27 @@ class ServiceBus:
         server.close()
         for transport in list(undecided):
             transport.abort()
+        self._broker.close()
+        for client in requesting.values():
+            client.end()
+        if requesting:  # who waits for a message over HTTP is told
+            await asyncio.wait(list(requesting), timeout=_GRACE)
         for task in (sweeping, *clients):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        self._broker.close()  # who waits for a message over HTTP, and would keep the runner waiting
-        await runner.cleanup()
 
 
 class _Undecided(asyncio.Protocol):
     """A connection until its first bytes tell what it speaks.
 
     Args:
-        amqp: makes the protocol of AMQP.
-        http: makes that of HTTP.
+        amqp: serves one that speaks AMQP.
+        http: serves one that speaks HTTP.
         undecided: those of which it is not known yet.
     """
 
-    def __init__(
-        self,
-        amqp: Callable[[], asyncio.Protocol],
-        http: Callable[[], asyncio.Protocol],
-        undecided: set[asyncio.Transport],
-    ) -> None:
+    def __init__(self, amqp: Serve, http: Serve, undecided: set[asyncio.Transport]) -> None:
         self._amqp = amqp
         self._http = http
         self._undecided = undecided
@@ -207,7 +206,8 @@ class _Undecided(asyncio.Protocol):
         if len(self._first) < len(_AMQP) and _AMQP.startswith(self._first):
             return
         self._undecided.discard(self._transport)
-        protocol = self._amqp() if self._first.startswith(_AMQP) else self._http()
+        serve = self._amqp if self._first.startswith(_AMQP) else self._http
+        protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader(), serve)
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)
         protocol.data_received(self._first)

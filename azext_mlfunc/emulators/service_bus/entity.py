@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from local_azure.service_bus.message import Message
+from azext_mlfunc.emulators.service_bus.message import Message
 
 DEAD_LETTER_SUFFIX = "/$deadletterqueue"
 DEFAULT_MAX_DELIVERY = 10

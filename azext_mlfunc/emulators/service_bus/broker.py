@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import parse_qs
 
-from local_azure.service_bus.entity import (
+from azext_mlfunc.emulators.service_bus.entity import (
     DEAD_LETTER_SUFFIX,
     DEFAULT_LOCK_SECONDS,
     DEFAULT_MAX_DELIVERY,

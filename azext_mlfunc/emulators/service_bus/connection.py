@@ -13,8 +13,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from local_azure.service_bus import amqp, management
-from local_azure.service_bus.amqp import (
+from azext_mlfunc.emulators.service_bus import amqp, management
+from azext_mlfunc.emulators.service_bus.amqp import (
     Described,
     Symbol,
     encode,
@@ -24,9 +24,9 @@ from local_azure.service_bus.amqp import (
     ulong,
     ushort,
 )
-from local_azure.service_bus.broker import Broker
-from local_azure.service_bus.entity import QueueEntity, Settlement
-from local_azure.service_bus.message import MAX_SIZE, Message
+from azext_mlfunc.emulators.service_bus.broker import Broker
+from azext_mlfunc.emulators.service_bus.entity import QueueEntity, Settlement
+from azext_mlfunc.emulators.service_bus.message import MAX_SIZE, Message
 
 OPEN, BEGIN, ATTACH, FLOW, TRANSFER, DISPOSITION, DETACH, END, CLOSE = range(0x10, 0x19)
 SASL_MECHANISMS, SASL_OUTCOME = 0x40, 0x44
