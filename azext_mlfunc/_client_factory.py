@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 from azext_mlfunc.packaging.builders.base import Builder
 
 _PAGE_TIMEOUT = 60.0  # seconds; an app that sleeps wakes up first
+_LOCAL_TIMEOUT = 10.0  # seconds
+_TOKEN_USER = "00000000-0000-0000-0000-000000000000"
 
 if TYPE_CHECKING:
+    from azext_mlfunc.deploying.arm import Arm
     from azext_mlfunc.deploying.deploy import Azure
+    from azext_mlfunc.probing.local_app import LocalTools
     from azext_mlfunc.probing.test import Tools
     from azext_mlfunc.registry.credentials import Given
 
@@ -69,6 +73,35 @@ def azure(cli_ctx: Any, given: Given | None) -> Azure:
     )
 
 
+def local(cli_ctx: Any) -> LocalTools:
+    """What an app on this machine is run with."""
+    from azext_mlfunc.probing.local_app import LocalTools
+    from azext_mlfunc.registry.credentials import credential_sources
+    from azext_mlfunc.registry.reference import parse_reference
+
+    def login(image: str) -> dict[str, str] | None:
+        found = credential_sources(cli_ctx).find(parse_reference(image).host)
+        if found is None:
+            return None
+        # Without a user's name it is a token. Source: Azure Container Registry, "Authenticate with a registry".
+        return {"username": found.username or _TOKEN_USER, "password": found.secret.reveal()}
+
+    return LocalTools(probing(cli_ctx).open_blobs, login, _ask_json)
+
+
+def _ask_json(url: str, headers: Mapping[str, str]) -> Any:
+    """What a page of this machine answers, as JSON; None when there is none."""
+    import requests
+
+    with requests.Session() as session:
+        session.trust_env = False  # no proxy leads to this machine
+        try:
+            answer = session.get(url, headers=dict(headers), timeout=_LOCAL_TIMEOUT)
+            return answer.json() if answer.ok else None
+        except requests.RequestException:  # also an answer that is no JSON
+            return None
+
+
 def _ask_page(url: str, headers: Mapping[str, str]) -> int | None:
     """The status that a page answers with; None when nobody answers."""
     import requests
@@ -82,11 +115,17 @@ def _ask_page(url: str, headers: Mapping[str, str]) -> int | None:
     return answer.status_code
 
 
+def arm(cli_ctx: Any) -> Arm:
+    """Azure Resource Manager, in the subscription that is chosen."""
+    from azext_mlfunc.deploying.arm import connect
+
+    return connect(cli_ctx)
+
+
 def probing(cli_ctx: Any) -> Tools:
-    """What test reaches Azure with."""
+    """What test reaches an app's storage, and the registry of its image, with."""
     from azure.cli.core.profiles import ResourceType, get_sdk
 
-    from azext_mlfunc.deploying.arm import connect
     from azext_mlfunc.probing.test import Tools
     from azext_mlfunc.registry.client import Registry
     from azext_mlfunc.registry.credentials import credential_sources
@@ -100,7 +139,6 @@ def probing(cli_ctx: Any) -> Tools:
         return service.from_connection_string(connection)
 
     return Tools(
-        arm=connect(cli_ctx),
         open_registry=lambda host, name, given: Registry(host, name, credential_sources(cli_ctx, given)),
         open_blobs=blobs,
         open_queues=queues,

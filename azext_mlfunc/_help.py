@@ -83,6 +83,12 @@ examples:
     text: >
         az ml-func test --resource-group mygroup --name myapp --input-directory events --output-directory answers
         --concurrency 32 --report report.html
+  - name: Run an image on this machine, before it is deployed, and send it an event.
+    text: >
+        az ml-func test --local --image myregistry.azurecr.io/package:20260101120000 --data @sample.json
+  - name: Build and run a context that was written with package --context-only.
+    text: >
+        az ml-func test --local --context ./context --data @sample.json
   - name: Send a request of one's own to an app with an HTTP trigger.
     text: >
         az ml-func test --resource-group mygroup --name myapp --data "" --method GET --path /swagger.json

@@ -146,6 +146,22 @@ def load_arguments(self: Any, _: str) -> None:
             arg_type=get_enum_type(TRIGGER_NAMES),
             help="What the function is called by, if the image has no labels.",
         )
+        c.argument(
+            "local",
+            action="store_true",
+            arg_group="Local",
+            help="Run the image on this machine, with the local Docker engine and emulators, instead of an app in "
+            "Azure; everything is taken down again.",
+        )
+        c.argument("image", arg_group="Local", help="The image to run, as `az ml-func package` returned it.")
+        c.argument(
+            "context",
+            path,
+            arg_group="Local",
+            help="The folder that `az ml-func package --context-only` wrote: it is built, and run.",
+        )
+        c.argument("build_network", arg_group="Local", help="The network of the build's RUN steps.")
+        c.argument("settings", nargs="+", action="extend", arg_group="Local", help="More app settings, as NAME=VALUE.")
         c.argument("blob_name", arg_group="Event", help="Blob trigger: the input's name. Default: a name of its own.")
         c.argument("path", arg_group="Event", help="HTTP trigger: the path of the request.")
         c.argument("method", arg_group="Event", help="HTTP trigger: the method of the request.")

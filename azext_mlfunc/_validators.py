@@ -163,6 +163,7 @@ def validate_test(namespace: Any) -> None:
     data, namespace.data = namespace.data, namespace.data or None
     refuse_empty(namespace)
     namespace.data = data
+    _check_where(namespace)
     if namespace.data is None and namespace.input_directory is None:
         raise RequiredArgumentMissingError(
             "There is no event to send.", "Give --data TEXT, --data @FILE or --data -, or --input-directory FOLDER."
@@ -179,4 +180,42 @@ def validate_test(namespace: Any) -> None:
     if namespace.input_directory and not namespace.output_directory:
         raise RequiredArgumentMissingError(
             "--input-directory needs a folder for the answers.", "Name one with --output-directory."
+        )
+
+
+def _check_where(namespace: Any) -> None:
+    """Refuse what is neither an app in Azure nor one image, or one context, on this machine; or both.
+
+    :raises azure.cli.core.azclierror.RequiredArgumentMissingError: neither is named.
+    :raises azure.cli.core.azclierror.MutuallyExclusiveArgumentError: options of one with those of the other.
+    """
+    from azure.cli.core.azclierror import MutuallyExclusiveArgumentError, RequiredArgumentMissingError
+
+    here = {
+        "--image": namespace.image,
+        "--context": namespace.context,
+        "--build-network": namespace.build_network,
+        "--settings": namespace.settings,
+    }
+    given = [name for name, value in here.items() if value]
+    if not namespace.local:
+        if given:
+            raise RequiredArgumentMissingError(
+                f"{', '.join(given)}: an app on this machine has it; one in Azure has its own.", "Give --local, too."
+            )
+        missing = {"--name": namespace.name, "--resource-group": namespace.resource_group_name}
+        names = [name for name, value in missing.items() if not value]
+        if names:
+            raise RequiredArgumentMissingError(
+                f"{' and '.join(names)}: missing.",
+                "Name the app and its group, or test an image on this machine: --local --image IMAGE",
+            )
+        return
+    if namespace.name:
+        raise MutuallyExclusiveArgumentError(
+            "--name is an app in Azure, and --local runs an image on this machine.", "Leave one of them out."
+        )
+    if bool(namespace.image) == bool(namespace.context):
+        raise RequiredArgumentMissingError(
+            "--local runs one image, or one context.", "Give either --image IMAGE or --context FOLDER."
         )

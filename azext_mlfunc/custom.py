@@ -123,8 +123,8 @@ def deploy(
 
 def test(
     cmd: Any,
-    resource_group_name: str,
-    name: str,
+    resource_group_name: str | None = None,
+    name: str | None = None,
     data: str | None = None,
     input_directory: str | None = None,
     output_directory: str | None = None,
@@ -142,13 +142,21 @@ def test(
     header: list[str] | None = None,
     content_type: str | None = None,
     trigger: str | None = None,
+    local: bool = False,
+    image: str | None = None,
+    context: str | None = None,
+    build_network: str | None = None,
+    settings: list[str] | None = None,
     **kwargs: str | None,
 ) -> dict[str, Any] | None:
     """Send events to a function app and judge its answers. The arguments are those of the command; `kwargs` are the
     options of all triggers."""
     from azext_mlfunc import _client_factory
-    from azext_mlfunc._validators import parse_headers
+    from azext_mlfunc._validators import parse_headers, parse_settings
+    from azext_mlfunc.interruption import unwind_on_sigterm
     from azext_mlfunc.probing import test as testing
+    from azext_mlfunc.probing.azure_app import find_target
+    from azext_mlfunc.probing.local_app import LocalRequest
     from azext_mlfunc.probing.prober import ProbeOptions
     from azext_mlfunc.probing.test import Files
     from azext_mlfunc.progress import AzProgress
@@ -157,10 +165,21 @@ def test(
     files = Files(data, input_directory, output_directory, output_file, expect, tolerance, report)
     event = files.event()
     progress = AzProgress(cmd.cli_ctx)
+    tools = _client_factory.probing(cmd.cli_ctx)
+    unwind_on_sigterm()
     try:
-        tools = _client_factory.probing(cmd.cli_ctx)
-        target = testing.find(tools, resource_group_name, name, function, trigger, kwargs, progress)
-        tested = testing.run(tools, target, event, options, files, timeout, progress)
+        if local:
+            folder = Path(context) if context else None
+            more = parse_settings(settings or [])
+            request = LocalRequest(image, folder, build_network, more, function, trigger, kwargs)
+            machine = _client_factory.local(cmd.cli_ctx)
+            tested = testing.run_local(tools, request, machine, event, options, files, timeout, progress)
+        else:
+            assert resource_group_name and name, "the validator was asked first"
+            arm = _client_factory.arm(cmd.cli_ctx)
+            target = find_target(arm, resource_group_name, name, function, trigger, kwargs, tools.open_registry)
+            progress.step(f"'{name}' is called by {target.trigger.name}; its image is {target.image or 'none'}")
+            tested = testing.run(tools, target, event, options, files, timeout, progress)
     finally:
         progress.done()
     if tested.failure is not None:

@@ -69,6 +69,21 @@ def text_entry(path: str, text: str) -> Entry:
     return Entry(path, len(data), lambda: (data,))
 
 
+def folder_entries(folder: Path) -> Iterator[Entry]:
+    """The entries of a context that was written to a folder.
+
+    :raises OSError: it cannot be read.
+    """
+    for path in sorted(folder.rglob("*")):
+        place = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            yield Entry(place, target=os.readlink(path))
+        elif path.is_dir():
+            yield Entry(place)
+        else:
+            yield file_entry(path, place)
+
+
 def with_folders(entries: Iterable[Entry], top: str = "") -> Iterator[Entry]:
     """Put an entry for each folder before the first thing in it: else a builder makes up its mode and time.
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from azext_mlfunc.findings import Finding, report
+from azext_mlfunc.interruption import unwind_on_sigterm
 from azext_mlfunc.packaging import entry_script, environment, models, names, source
 from azext_mlfunc.packaging.builders.base import Builder, Built
 from azext_mlfunc.packaging.context import write_folder
@@ -82,8 +81,7 @@ def write_context(image: Image, folder: Path, progress: Progress) -> dict[str, A
                 f"{folder} lies in the model {model}, and would become part of it.",
                 recommendation="Name a folder outside of it.",
             )
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _end)  # what was begun is removed, as after Ctrl-C
+    unwind_on_sigterm()  # what was begun is removed
     try:
         _announce(image, progress)
         tally = Tally(on_bytes=lambda total: progress.live(f"Written {total >> 20} MiB"))
@@ -99,10 +97,6 @@ def _is_replaceable(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     return is_context(folder) or not any(folder.iterdir())
-
-
-def _end(number: int, _: Any) -> None:
-    raise SystemExit(128 + number)
 
 
 def _announce(image: Image, progress: Progress) -> None:

@@ -216,10 +216,10 @@ class BlobProber(Prober):
         from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
         setting = self._trigger.connection
-        paths = (self._trigger.input_path, self._trigger.output_path)
-        containers = dict.fromkeys(path.partition("/")[0] for path in paths)
         try:
-            missing = [name for name in containers if not self._service.get_container_client(name).exists()]
+            missing = [
+                name for name in self._trigger.containers if not self._service.get_container_client(name).exists()
+            ]
         except (ClientAuthenticationError, HttpResponseError) as problem:
             yield Cause(
                 f"the storage account refuses the connection string in the app's setting {setting} ({_code(problem)})",

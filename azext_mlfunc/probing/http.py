@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from azext_mlfunc.deploying.arm import Arm
 from azext_mlfunc.probing.event import Event, NoAnswer, Output, ProbeFailed, shown
 from azext_mlfunc.probing.prober import ProbeOptions, Prober
 from azext_mlfunc.probing.target import Target
@@ -13,7 +12,6 @@ from azext_mlfunc.probing.target import Target
 if TYPE_CHECKING:
     from azext_mlfunc.triggers.http import HttpTrigger
 
-_API = "2024-04-01"
 _KEY_HEADER = "x-functions-key"
 _TOLD = ("content-type", "x-ms-run-function-failed", "x-ms-run-fn-exec-ms", "x-request-id", "x-ms-request-id")
 """The headers of an answer that are worth telling: Azure ML's own. Source: azureml-inference-server-http."""
@@ -25,23 +23,21 @@ class HttpProber(Prober):
     :param target: the app.
     :param trigger: its trigger.
     :param options: path, method, headers.
-    :param arm: has the app's keys.
     """
 
     waits_for = "the answer to the request"
 
-    def __init__(self, target: Target, trigger: HttpTrigger, options: ProbeOptions, arm: Arm) -> None:
+    def __init__(self, target: Target, trigger: HttpTrigger, options: ProbeOptions) -> None:
         self._target = target
         self._trigger = trigger
         self._options = options
-        self._arm = arm
         self._session: Any = None
         self._key: str | None = None
 
     @property
     def url(self) -> str:
         """Where events go."""
-        return f"https://{self._target.host_name}/{self._options.path.lstrip('/')}"
+        return f"{self._target.url}/{self._options.path.lstrip('/')}"
 
     def open(self) -> None:
         import requests
@@ -52,23 +48,8 @@ class HttpProber(Prober):
         self._session.verify = not should_disable_connection_verify() and self._session.verify
         self._session.mount("https://", HTTPAdapter(pool_maxsize=max(10, self._options.concurrency)))
         self._session.auth = lambda request: request  # nothing of ~/.netrc
-        self._key = self._find_key()
-
-    def _find_key(self) -> str | None:
-        """The key that the function asks for; None: it asks for none, or the host that has the keys is not up."""
-        from azure.core.exceptions import HttpResponseError
-
-        if self._trigger.auth_level == "anonymous":
-            return None
-        try:
-            keys = self._arm.post(f"{self._target.id}/host/default/listkeys", _API)
-        except HttpResponseError as problem:
-            if problem.status_code == 400:  # relayed from a host that is not up: the request will tell
-                return None
-            raise
-        if self._trigger.auth_level == "admin":
-            return str(keys["masterKey"])
-        return next(iter((keys.get("functionKeys") or {}).values()), None) or str(keys["masterKey"])
+        if self._trigger.auth_level != "anonymous":
+            self._key = self._target.place.key(self._trigger.auth_level)
 
     def probe(self, event: Event, timeout: float) -> Output:
         import requests

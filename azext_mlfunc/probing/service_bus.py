@@ -20,18 +20,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, urlsplit
 
-from azext_mlfunc.deploying.arm import Arm
 from azext_mlfunc.probing.event import Event, NoAnswer, Output, ProbeFailed
 from azext_mlfunc.probing.prober import Cause, ProbeOptions, Prober
-from azext_mlfunc.probing.target import Target
+from azext_mlfunc.probing.target import Queues, Target
 
 if TYPE_CHECKING:
     from azext_mlfunc.triggers.service_bus import ServiceBusQueueTrigger
 
-_API = "2021-11-01"
 PREFIX = "mlfunc-test-"
 """What the queues of a test begin with: the runtime in the image knows them by it."""
-_IDLE = "PT5M"  # the queue goes by itself after that time, whatever becomes of us
 _POLL = 5  # seconds that one look for a message may take
 _TOKEN_LIFE = 3600  # seconds
 _DEAD = "/$DeadLetterQueue"
@@ -83,18 +80,16 @@ class ServiceBusProber(Prober):
     :param target: the app.
     :param trigger: its trigger.
     :param options: the content type.
-    :param arm: makes the queue of the test.
     """
 
     waits_for = "the answer in a queue of the test's own"
 
-    def __init__(self, target: Target, trigger: ServiceBusQueueTrigger, options: ProbeOptions, arm: Arm) -> None:
+    def __init__(self, target: Target, trigger: ServiceBusQueueTrigger, options: ProbeOptions) -> None:
         self._target = target
         self._trigger = trigger
         self._options = options
-        self._arm = arm
         self._reply_queue = f"{PREFIX}{uuid.uuid4().hex}"
-        self._namespace_id = ""
+        self._queues: Queues | None = None
         self._answers: dict[str, tuple[bytes, float]] = {}
         self._arrived = threading.Condition()
         self._closing = threading.Event()
@@ -128,48 +123,10 @@ class ServiceBusProber(Prober):
         self._session.auth = lambda request: request
         self._session.mount("https://", HTTPAdapter(pool_maxsize=self._options.concurrency + 10))
         self._session.mount("http://", HTTPAdapter(pool_maxsize=self._options.concurrency + 10))
-        self._make_queue()
+        self._queues = self._target.place.queues(self._target)
+        self._queues.make(self._reply_queue)
         self._receiver = threading.Thread(target=self._receive, name="answers", daemon=True)
         self._receiver.start()
-
-    def _make_queue(self) -> None:
-        """Make the queue of the test, which goes by itself when it is idle."""
-        namespace = self._find_namespace()
-        self._namespace_id = str(namespace["id"])
-        can_idle = (namespace.get("sku") or {}).get("name") != "Basic"
-        properties: dict[str, Any] = {"autoDeleteOnIdle": _IDLE} if can_idle else {}
-        self._arm.put(f"{self._namespace_id}/queues/{self._reply_queue}", _API, {"properties": properties})
-
-    def _find_namespace(self) -> dict[str, Any]:
-        """The namespace that the connection string leads to, as ARM has it.
-
-        :raises azure.cli.core.azclierror.ResourceNotFoundError: it is not in the subscription.
-        """
-        from azure.cli.core.azclierror import ResourceNotFoundError
-
-        assert self._connection is not None and self._target.connection is not None
-        path = f"/subscriptions/{self._arm.subscription}/providers/Microsoft.ServiceBus/namespaces"
-        namespaces = self._arm.list(path, _API)
-        named = [each for each in namespaces if each["name"].lower() == self._connection.namespace.lower()]
-        for each in named or namespaces:
-            rule = f"{each['id']}/authorizationRules/{self._connection.rule}"
-            if named or self._has_key(rule, self._connection.key):
-                return each
-        raise ResourceNotFoundError(
-            f"The Service Bus namespace of the app's setting {self._trigger.connection} is not in the subscription, so "
-            "that no queue can be made for the answers.",
-            recommendation="Name the subscription that it is in with --subscription.",
-        )
-
-    def _has_key(self, rule: str, key: str) -> bool:
-        """Whether a rule has a key: so a namespace is found that its connection string does not name."""
-        from azure.core.exceptions import HttpResponseError
-
-        try:
-            keys = self._arm.post(f"{rule}/listKeys", _API)
-        except HttpResponseError:
-            return False
-        return key in (keys["primaryKey"], keys["secondaryKey"])
 
     def probe(self, event: Event, timeout: float) -> Output:
         import requests
@@ -257,20 +214,18 @@ class ServiceBusProber(Prober):
         return reason
 
     def causes(self, event: Event) -> Iterator[Cause]:
+        assert self._queues is not None and self._connection is not None
         for name in (self._trigger.input_queue, self._trigger.output_queue):
-            if self._arm.get(f"{self._namespace_id}/queues/{quote(name)}", _API) is None:
+            if not self._queues.exists(name):
                 yield Cause(
-                    f"the queue '{name}' is not in the Service Bus namespace '{self._namespace_id.rsplit('/', 1)[-1]}'",
+                    f"the queue '{name}' is not in the Service Bus namespace '{self._connection.namespace}'",
                     "deploy the app again: az ml-func deploy makes it",
                 )
 
     def close(self) -> None:
-        from azure.core.exceptions import AzureError
-
         self._closing.set()
-        with contextlib.suppress(AzureError):
-            if self._namespace_id:
-                self._arm.delete(f"{self._namespace_id}/queues/{self._reply_queue}", _API)
+        if self._queues is not None:
+            self._queues.delete(self._reply_queue)
         if self._receiver is not None:
             self._receiver.join(_POLL + 1)
         if self._session is not None:

@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from azext_mlfunc.deploying.arm import Arm
 from azext_mlfunc.probing.batch import BatchOptions, probe_all
-from azext_mlfunc.probing.diagnose import diagnose
 from azext_mlfunc.probing.event import Event, read_event
 from azext_mlfunc.probing.files import input_files
-from azext_mlfunc.probing.prober import ProbeOptions
+from azext_mlfunc.probing.local_app import LocalRequest, LocalTools, local_app
+from azext_mlfunc.probing.prober import Cause, ProbeOptions, Prober
 from azext_mlfunc.probing.report import Subject, render
-from azext_mlfunc.probing.single import Expectation, failure_text, probe_one, write_output
-from azext_mlfunc.probing.target import Target, find_target
+from azext_mlfunc.probing.single import Expectation, Verdict, failure_text, probe_one, write_output
+from azext_mlfunc.probing.target import Target
 from azext_mlfunc.progress import Progress
 from azext_mlfunc.registry.client import Registry
 from azext_mlfunc.registry.credentials import Given
+
+_SHOWN = 30  # lines of a container's log
 
 
 @dataclass(frozen=True)
 class Tools:
     """What test reaches Azure with.
 
-    :param arm: Azure Resource Manager.
     :param open_registry: opens a repository: host, name, and a login if there is one.
     :param open_blobs: makes a client of the SDK's blob service from a connection string.
     :param open_queues: likewise of its queue service.
     """
 
-    arm: Arm
     open_registry: Callable[[str, str, Given | None], Registry]
     open_blobs: Callable[[str], Any]
     open_queues: Callable[[str], Any]
@@ -85,21 +84,6 @@ class Finished:
     failure: Exception | None
 
 
-def find(
-    tools: Tools,
-    group: str,
-    app: str,
-    function: str | None,
-    trigger: str | None,
-    trigger_options: Mapping[str, str | None],
-    progress: Progress,
-) -> Target:
-    """The app and what it is called by; see `find_target`."""
-    target = find_target(tools.arm, group, app, function, trigger, trigger_options, tools.open_registry)
-    progress.step(f"'{app}' is called by {target.trigger.name}; its image is {target.image or 'none'}")
-    return target
-
-
 def run(
     tools: Tools,
     target: Target,
@@ -119,6 +103,35 @@ def run(
     return _many(tools, target, options, files, timeout, progress)
 
 
+def run_local(
+    tools: Tools,
+    request: LocalRequest,
+    local: LocalTools,
+    event: Event | None,
+    options: ProbeOptions,
+    files: Files,
+    timeout: float,
+    progress: Progress,
+) -> Finished:
+    """Run an image on this machine, and send it one event or a folder of them; its log goes into the result.
+
+    :param timeout: seconds for one event, and for the function to be loaded.
+    """
+    with local_app(request, local, progress) as (target, app):
+        causes = app.wait_until_ready(target.function, timeout, progress)
+        if causes:
+            verdict = Verdict(False, None, "the function is not loaded", tuple(causes))
+            finished = Finished(verdict.describe(target.trigger.name), _error(*failure_text(verdict)))
+        else:
+            finished = run(tools, target, event, options, files, timeout, progress)
+        log = app.log()
+        if finished.result is not None:
+            finished.result["log"] = log
+        if finished.failure is not None:
+            progress.step("\n".join(("The container's log ends with:", *log[-_SHOWN:])))
+        return finished
+
+
 def _one(
     tools: Tools,
     target: Target,
@@ -134,13 +147,19 @@ def _one(
             event,
             files.expectation(""),
             timeout,
-            lambda sent: diagnose(target, prober, sent, tools.arm),
+            lambda sent: _causes(target, prober, sent),
             progress,
         )
     if files.output_file and verdict.output:
         write_output(files.output_file, verdict.output.data)
     result = None if files.output_file == "-" else verdict.describe(target.trigger.name)
     return Finished(result, None if verdict.passed else _error(*failure_text(verdict)))
+
+
+def _causes(target: Target, prober: Prober, event: Event) -> list[Cause]:
+    """Why an event was not answered, most likely first; never empty."""
+    causes = [*target.place.causes(target), *prober.causes(event)]
+    return causes or [target.place.last_resort(target)]
 
 
 def _many(

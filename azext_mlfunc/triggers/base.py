@@ -50,6 +50,18 @@ class ServiceOption:
 
 
 @dataclass(frozen=True)
+class Emulated:
+    """What has to be emulated for an app on this machine.
+
+    :param containers: of blobs.
+    :param queues: of Service Bus.
+    """
+
+    containers: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Trigger(ABC):
     """One kind of event, with its options."""
 
@@ -79,6 +91,10 @@ class Trigger(ABC):
     def service(self, around: Surroundings) -> Service | None:
         """The service that its events come from and its outputs go to, as deploy makes it; None: it needs none."""
         return None
+
+    def emulated(self) -> Emulated:
+        """What `az ml-func test --local` emulates of that service."""
+        return Emulated()
 
     @abstractmethod
     def prober(self, target: Target, options: ProbeOptions, tools: Tools) -> Prober:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from azext_mlfunc.findings import Finding
-from azext_mlfunc.triggers.base import ServiceOption, Trigger, option
+from azext_mlfunc.triggers.base import Emulated, ServiceOption, Trigger, option
 
 if TYPE_CHECKING:
     from azext_mlfunc.deploying.blueprint import Service, Surroundings
@@ -109,11 +109,18 @@ class BlobTrigger(Trigger):
 
         named = around.request.services.get(self.service_option.name)
         account = around.storage_account("trigger-storage", "of the trigger", "--trigger-storage-account", named, "tr")
-        containers = dict.fromkeys(path.partition("/")[0] for path in (self.input_path, self.output_path))
         return Service(
-            (account, *(BlobContainer(account, container) for container in containers)),
+            (account, *(BlobContainer(account, container) for container in self.containers)),
             lambda known: account.setting(known, named is not None),
         )
+
+    @property
+    def containers(self) -> tuple[str, ...]:
+        """Those of both paths, each once."""
+        return tuple(dict.fromkeys(path.partition("/")[0] for path in (self.input_path, self.output_path)))
+
+    def emulated(self) -> Emulated:
+        return Emulated(containers=self.containers)
 
     def prober(self, target: Target, options: ProbeOptions, tools: Tools) -> Prober:
         from azext_mlfunc.probing.blob import BlobProber

@@ -48,7 +48,7 @@ class HttpTrigger(Trigger):
     def prober(self, target: Target, options: ProbeOptions, tools: Tools) -> Prober:
         from azext_mlfunc.probing.http import HttpProber
 
-        return HttpProber(target, self, options, tools.arm)
+        return HttpProber(target, self, options)
 
     def bindings(self) -> list[dict[str, Any]]:
         return [

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from azext_mlfunc.findings import Finding
-from azext_mlfunc.triggers.base import ServiceOption, Trigger, option
+from azext_mlfunc.triggers.base import Emulated, ServiceOption, Trigger, option
 
 if TYPE_CHECKING:
     from azext_mlfunc.deploying.blueprint import Service, Surroundings
@@ -71,10 +71,13 @@ class ServiceBusQueueTrigger(Trigger):
         queues = (Queue(namespace, self.input_queue), Queue(namespace, self.output_queue))
         return Service((namespace, *queues, rule), lambda known: rule.setting(known, named is not None))
 
+    def emulated(self) -> Emulated:
+        return Emulated(queues=(self.input_queue, self.output_queue))
+
     def prober(self, target: Target, options: ProbeOptions, tools: Tools) -> Prober:
         from azext_mlfunc.probing.service_bus import ServiceBusProber
 
-        return ServiceBusProber(target, self, options, tools.arm)
+        return ServiceBusProber(target, self, options)
 
     def bindings(self) -> list[dict[str, Any]]:
         return [
