@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -152,6 +153,23 @@ def parse_headers(lines: list[str]) -> dict[str, str]:
     return headers
 
 
+def as_typed(option: str, value: str | None, words: list[str]) -> str | None:
+    """An option's value as it was typed, where that is @FILE: `az` has put the file's text in its place, without the
+    byte order mark and the last newlines, and in base64 where it is no text.
+
+    Source: azure-cli-core, commands/__init__.py, _expand_file_prefixed_files.
+
+    :param option: its flag.
+    :param value: what `az` hands over.
+    :param words: the command line.
+    """
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        typed = after if word == option else word.removeprefix(f"{option}=") if word.startswith(f"{option}=") else ""
+        if typed.startswith("@"):
+            return typed
+    return value
+
+
 def validate_test(namespace: Any) -> None:
     """Refuse empty values, and options that do not go together.
 
@@ -160,7 +178,7 @@ def validate_test(namespace: Any) -> None:
     """
     from azure.cli.core.azclierror import MutuallyExclusiveArgumentError, RequiredArgumentMissingError
 
-    data, namespace.data = namespace.data, namespace.data or None
+    data, namespace.data = as_typed("--data", namespace.data, sys.argv), None  # which may be empty
     refuse_empty(namespace)
     namespace.data = data
     _check_where(namespace)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from azext_mlfunc.deploying.arm import Arm
 from azext_mlfunc.deploying.image import labelled_manifest, trigger_of
-from azext_mlfunc.deploying.looking import container_log, last_lines
+from azext_mlfunc.deploying.looking import container_log, last_lines, load_failure
 from azext_mlfunc.deploying.resource import path_of
 from azext_mlfunc.manifest import FUNCTION_NAME
 from azext_mlfunc.probing.prober import Cause
@@ -156,6 +156,7 @@ class AzureApp(Place):
         yield from self._of_the_function(target.function, [each["properties"] for each in functions])
 
     def _of_the_function(self, name: str, functions: list[dict[str, Any]]) -> Iterator[Cause]:
+        """Causes in the function, as the host lists it; what its worker said of it is in the log only."""
         found = {str(each["name"]).lower(): each for each in functions}
         function = found.get(name.lower())
         if function is None:
@@ -169,6 +170,13 @@ class AzureApp(Place):
                 f"enable it: az functionapp config appsettings delete --setting-names AzureWebJobs.{name}.Disabled "
                 f"--name {self._name} --resource-group {self._group}",
             )
+        else:
+            failure = load_failure(container_log(self._id, self._arm))
+            if failure:
+                yield Cause(
+                    f"the function '{name}' could not be loaded: {failure}",
+                    "mend the entry script or the model, package it again, and deploy the new image",
+                )
 
     def _not_up(self, target: Target, log: str) -> Cause:
         """Why the app's host is not up, by the container's log."""
@@ -220,8 +228,9 @@ class AzureQueues(Queues):
             if self._namespace is not None:
                 self._arm.delete(self._id(name), _QUEUES_API)
 
-    def exists(self, name: str) -> bool:
-        return self._arm.get(self._id(name), _QUEUES_API) is not None
+    def count(self, name: str) -> int | None:
+        queue = self._arm.get(self._id(name), _QUEUES_API)
+        return None if queue is None else int(queue["properties"].get("messageCount") or 0)
 
     def _id(self, queue: str) -> str:
         return f"{self._found()['id']}/queues/{quote(queue)}"

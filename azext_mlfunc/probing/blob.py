@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import itertools
 import json
 import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from azext_mlfunc.probing.event import Event, NoAnswer, Output, ProbeFailed
@@ -22,6 +24,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds between two looks for an outp
 _SET_IT = "Deploy it again with az ml-func deploy, or set it: az functionapp config appsettings set."
 _POISON_PAUSE = 5.0  # seconds between two looks into the queue of what was given up
 _OTHERS_HIDDEN = 1  # seconds for which notes about other blobs are out of sight
+_LOOKED_AT = 20_000  # blobs, when an output is looked for everywhere
 POISON_QUEUE = "webjobs-blobtrigger-poison"
 """Where Functions puts a note of a blob that could not be scored. Source: Azure Functions docs, blob trigger."""
 
@@ -52,6 +55,7 @@ class BlobProber(Prober):
         self._open_service = open_service
         self._open_queues = open_queues
         self._service: Any = None
+        self._input = ""  # the latest one
 
     def open(self) -> None:
         from azure.cli.core.azclierror import ValidationError
@@ -80,6 +84,7 @@ class BlobProber(Prober):
         from azure.core.exceptions import AzureError, ClientAuthenticationError, ResourceNotFoundError
 
         container, name = self._input_name(event)
+        self._input = name
         started = time.monotonic()
         try:
             with self._placed(container, name, event):
@@ -204,7 +209,10 @@ class BlobProber(Prober):
         return find
 
     def _listed(self, container: str, prefix: str) -> list[Any]:
-        return list(self._service.get_container_client(container).list_blobs(name_starts_with=prefix))
+        return list(self._listing(container, prefix))
+
+    def _listing(self, container: str, prefix: str | None = None) -> Iterator[Any]:
+        return iter(self._service.get_container_client(container).list_blobs(name_starts_with=prefix))
 
     def _delete(self, container: str, name: str) -> None:
         from azure.core.exceptions import AzureError
@@ -238,6 +246,28 @@ class BlobProber(Prober):
                 f"the container '{name}' is not in the storage account '{self._service.account_name}'",
                 "deploy the app again: az ml-func deploy makes it",
             )
+        elsewhere = self._elsewhere()
+        if elsewhere:
+            yield Cause(
+                f"the output went elsewhere: {elsewhere} is new; it was looked for at {self._trigger.output_path}",
+                "say where it goes: --output-path, with the pattern that the image was packaged with",
+            )
+
+    def _elsewhere(self) -> str | None:
+        """A blob that can only be the output of our input, wherever it is: it bears its name."""
+        from azure.core.exceptions import AzureError
+
+        stem = PurePosixPath(self._input).stem
+        own = f"{self._trigger.input_path.partition('/')[0]}/{self._input}"
+        left = _LOOKED_AT
+        with contextlib.suppress(AzureError):
+            for container in self._service.list_containers():
+                for blob in itertools.islice(self._listing(container.name), left):
+                    left -= 1
+                    found = f"{container.name}/{blob.name}"
+                    if stem in blob.name and found != own:
+                        return found
+        return None
 
 
 def _is_about(content: str, name: str) -> bool:

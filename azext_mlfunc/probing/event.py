@@ -95,7 +95,7 @@ def read_event(data: str) -> Event:
         return Event("event", sys.stdin.buffer.read())
     if not data.startswith("@"):
         return Event("event", data.encode("utf-8", "surrogateescape"))
-    file = Path(data[1:])
+    file = Path(data[1:]).expanduser()
     try:
         return Event(file.name, file.read_bytes())
     except OSError as problem:

@@ -298,5 +298,5 @@ class EmulatedQueues(Queues):
     def delete(self, name: str) -> None:
         self._bus.delete_queue(name)
 
-    def exists(self, name: str) -> bool:
-        return bool(self._bus.counts(name))
+    def count(self, name: str) -> int | None:
+        return self._bus.counts(name).get("active")

@@ -90,6 +90,7 @@ class ServiceBusProber(Prober):
         self._options = options
         self._reply_queue = f"{PREFIX}{uuid.uuid4().hex}"
         self._queues: Queues | None = None
+        self._outputs: int | None = None  # messages in the output queue before the test
         self._answers: dict[str, tuple[bytes, float]] = {}
         self._arrived = threading.Condition()
         self._closing = threading.Event()
@@ -124,6 +125,7 @@ class ServiceBusProber(Prober):
         self._session.mount("https://", HTTPAdapter(pool_maxsize=self._options.concurrency + 10))
         self._session.mount("http://", HTTPAdapter(pool_maxsize=self._options.concurrency + 10))
         self._queues = self._target.place.queues(self._target)
+        self._outputs = self._queues.count(self._trigger.output_queue)
         self._queues.make(self._reply_queue)
         self._receiver = threading.Thread(target=self._receive, name="answers", daemon=True)
         self._receiver.start()
@@ -150,7 +152,9 @@ class ServiceBusProber(Prober):
         if answer.status_code == 404:
             raise NoAnswer(f"the queue '{self._trigger.input_queue}' is not there")
         if answer.status_code >= 400:
-            raise NoAnswer(f"Service Bus refused the message with {answer.status_code} {answer.reason}")
+            raise NoAnswer(
+                f"Service Bus refused the message of {len(event.data)} bytes with {answer.status_code} {answer.reason}"
+            )
         data, at = self._await_answer(correlation, started, timeout)
         return Output(data, at - started, {"correlationId": correlation})
 
@@ -215,12 +219,19 @@ class ServiceBusProber(Prober):
 
     def causes(self, event: Event) -> Iterator[Cause]:
         assert self._queues is not None and self._connection is not None
-        for name in (self._trigger.input_queue, self._trigger.output_queue):
-            if not self._queues.exists(name):
-                yield Cause(
-                    f"the queue '{name}' is not in the Service Bus namespace '{self._connection.namespace}'",
-                    "deploy the app again: az ml-func deploy makes it",
-                )
+        counts = {name: self._queues.count(name) for name in (self._trigger.input_queue, self._trigger.output_queue)}
+        for name in (each for each, count in counts.items() if count is None):
+            yield Cause(
+                f"the queue '{name}' is not in the Service Bus namespace '{self._connection.namespace}'",
+                "deploy the app again: az ml-func deploy makes it",
+            )
+        now = counts[self._trigger.output_queue]
+        if now is not None and self._outputs is not None and now > self._outputs:
+            yield Cause(
+                f"the output went elsewhere: the queue '{self._trigger.output_queue}' has {now - self._outputs} more "
+                "messages than before the test",
+                "package the model again: the image's runtime is too old to answer a test in a queue of its own",
+            )
 
     def close(self) -> None:
         self._closing.set()

@@ -28,8 +28,8 @@ class Queues(ABC):
         """Take it away again; that it cannot be is no failure."""
 
     @abstractmethod
-    def exists(self, name: str) -> bool:
-        """Whether there is a queue of that name."""
+    def count(self, name: str) -> int | None:
+        """How many messages a queue holds; None: there is no queue of that name."""
 
 
 class Place(ABC):

@@ -1,6 +1,7 @@
 """What an app finds in its environment, and what its settings tell App Service itself.
 
-Sources: App Service docs, "Environment variables and app settings in Azure App Service"; the ``docker run`` lines of
+Sources: App Service docs, "Environment variables and app settings in Azure App Service", and on Linux names ("Configure
+an App Service app": periods become underscores); the ``docker run`` lines of
 public logs (2017 to 2024).
 """
 
@@ -28,7 +29,8 @@ def container_environment(
         platform: variables that this local Azure gives to every app; the app's settings win.
         secrets: the folder of the app's keys, as the container sees it.
     """
-    settings = {name: value for name, value in spec.settings.items() if name not in _NOT_FOR_THE_APP}
+    # A shell, which starts most images, would drop a variable with a dot in its name.
+    settings = {name.replace(".", "_"): text for name, text in spec.settings.items() if name not in _NOT_FOR_THE_APP}
     return {**image, **platform, **settings, **_of_app_service(spec), "FUNCTIONS_SECRETS_PATH": secrets}
 
 

@@ -228,7 +228,14 @@ def read_function(path: Path, settings: Mapping[str, str]) -> FunctionDefinition
         entry_point=raw.get("entryPoint", ""),
         bindings=bindings,
         raw=raw,
-        disabled=_truth(settings.get(f"AzureWebJobs.{name}.Disabled", raw.get("disabled", False))),
+        disabled=_is_disabled(name, settings) or _truth(raw.get("disabled", False)),
+    )
+
+
+def _is_disabled(name: str, settings: Mapping[str, str]) -> bool:
+    """Source: azure-webjobs-sdk, FunctionIndexer.IsDisabled: Linux takes no dots in the names of variables."""
+    return any(
+        _truth(settings.get(each)) for each in (f"AzureWebJobs.{name}.Disabled", f"AzureWebJobs_{name}_Disabled")
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from . import probed as probed_apps
 from .cloud import Cloud
 from .parts import Group, Image
 
@@ -108,6 +109,21 @@ def small_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_images(cloud: Cloud, registry: str, small_project: Path) -> Images:
     """The small project by its trigger."""
     return packager(cloud, registry, small_project, SMALL)
+
+
+@pytest.fixture(scope="session")
+def probed_images(cloud: Cloud, registry: str, tmp_path_factory: pytest.TempPathFactory) -> Images:
+    """The model of `probed` by its trigger."""
+    project = probed_apps.write_project(tmp_path_factory.mktemp("probed"))
+    return packager(cloud, registry, project, probed_apps.OPTIONS)
+
+
+@pytest.fixture(scope="session")
+def probed(cloud: Cloud, probed_images: Images) -> Iterator[probed_apps.Probed]:
+    """Apps to test, one for each trigger, deployed when it is first asked for."""
+    made = Group.make(cloud, "probed")
+    yield probed_apps.deployer(cloud, made, probed_images)
+    made.delete()
 
 
 def packager(cloud: Cloud, registry: str, project: Path, options: str) -> Images:
