@@ -1,0 +1,11 @@
+"""Microsoft.MachineLearningServices: workspaces, registries and what is registered in them; one file for each kind."""
+
+from __future__ import annotations
+
+from local_azure.arm.operation import Provider
+from local_azure.arm.providers.machine_learning import answers, assets, datastores, workspaces
+
+PROVIDER = Provider(
+    answers.NAMESPACE,
+    (*workspaces.OPERATIONS, *datastores.OPERATIONS, *assets.OPERATIONS),
+)
