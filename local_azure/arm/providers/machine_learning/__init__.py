@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from local_azure.arm.operation import Provider
-from local_azure.arm.providers.machine_learning import answers, assets, datastores, workspaces
+from local_azure.arm.providers.machine_learning import answers, assets, datastores, registries, workspaces
 
 PROVIDER = Provider(
     answers.NAMESPACE,
-    (*workspaces.OPERATIONS, *datastores.OPERATIONS, *assets.OPERATIONS),
+    (*workspaces.OPERATIONS, *datastores.OPERATIONS, *registries.OPERATIONS, *assets.OPERATIONS),
+    removed={answers.REGISTRY: registries.removed},
 )

@@ -59,7 +59,7 @@ def put(call: Call, body: Any, is_new: bool) -> Answer:
     """The answer to a PUT: 201, and as Location the resource's own URL, when it is new (ml-model-version-put.json)."""
     if not is_new:
         return answered(body)
-    location = f"{call.base_url}{body['id']}?api-version={call.api_version}"
+    location = f"{call.base_url}{call.path}?api-version={call.api_version}"
     return answered(body, 201, {"Location": location})
 
 

@@ -108,12 +108,13 @@ class Assets:
 
     async def get_container(self, call: Call) -> Answer:
         """REST API docs, Model Containers - Get, and those of the other kinds."""
-        return answered(self._shown(call, self._container(call)))
+        return answered(self._seen(call, self._shown(call, self._container(call))))
 
     async def list_containers(self, call: Call) -> Answer:
         """REST API docs, Model Containers - List; without ``listViewType`` those that are not archived."""
         found = call.azure.store.select(self.container_type, call.get(self.scope, self.parameter).id)
-        return page(call, [self._shown(call, each) for each in found if _in_view(call, each.properties["isArchived"])])
+        found = [each for each in found if _in_view(call, each.properties["isArchived"])]
+        return page(call, [self._seen(call, self._shown(call, each)) for each in found])
 
     async def put_container(self, call: Call) -> Answer:
         """REST API docs, Model Containers - Create Or Update."""
@@ -123,7 +124,7 @@ class Assets:
             if call.properties.get(name) is not None:
                 container.properties[name] = call.properties[name]
         call.azure.store.changed()
-        return put(call, self._shown(call, container), found is None)
+        return put(call, self._seen(call, self._shown(call, container)), found is None)
 
     async def delete_container(self, call: Call) -> Answer:
         """REST API docs, Model Containers - Delete: 200, or 204 when there is none."""
@@ -167,6 +168,16 @@ class Assets:
         document["properties"] |= {"latestVersion": made[-1] if made else None, "nextVersion": following}
         return document
 
+    def _seen(self, call: Call, document: dict[str, Any]) -> dict[str, Any]:
+        """A document as the caller sees it: a registry's own front has IDs of its own.
+
+        General knowledge: azure-ai-ml takes only these, and `az ml model show --registry-name` prints them.
+        """
+        if not call.api_version.endswith("-dataplanepreview"):
+            return document
+        inside = document["id"].split("/registries/", 1)[1]
+        return {**document, "id": f"azureml://registries/{inside}", "type": self.kind.segment}
+
     def _missing(self, call: Call, what: str) -> UserError:
         where = f"{self.parameter} {call.parameters[self.parameter]}"
         return UserError(404, "NotFound", f"The {what} was not found in {where}.")
@@ -175,15 +186,18 @@ class Assets:
 
     async def get_version(self, call: Call) -> Answer:
         """Get a version (ml-model-version-get.json; REST API docs, Environment Versions - Get, Code Versions - Get)."""
-        return answered(self._version(call).document)
+        return answered(self._seen(call, self._version(call).document))
 
     async def list_versions(self, call: Call) -> Answer:
         """REST API docs, Model Versions - List: ``$orderBy``, ``$top``, ``$skip``, ``version``, ``listViewType``.
 
         Without ``$orderBy`` the newest comes first, as with ``createdtime desc``, by which azure-ai-ml asks for the
-        latest; without ``listViewType`` those come that are not archived. Both are general knowledge.
+        latest; without ``listViewType`` those come that are not archived. Both are general knowledge, and so is that
+        the list of a model that is not there is empty: azure-ai-ml could not register the first version otherwise.
         """
-        container = self._container(call)
+        container = self._find_container(call)
+        if container is None:
+            return page(call, [])
         found = call.azure.store.select(self.version_type, container.id)
         if not re.fullmatch(r"createdtime\s+asc", call.query.get("$orderBy", "").lower()):
             found.reverse()
@@ -191,7 +205,7 @@ class Assets:
         found = [each for each in found if _in_view(call, archived or each.properties["isArchived"])]
         if call.query.get("version"):
             found = [each for each in found if each.name == call.query["version"]]
-        return page(call, [each.document for each in found])
+        return page(call, [self._seen(call, each.document) for each in found])
 
     async def put_version(self, call: Call) -> Answer:
         """Register a version (ml-model-version-put.json; REST API docs, Environment Versions - Create Or Update).
@@ -203,7 +217,7 @@ class Assets:
         if found is not None:
             self._change(call, found, asked)
             call.azure.store.changed()
-            return put(call, found.document, is_new=False)
+            return answered(self._seen(call, found.document))
         version = call.parameters["version"]
         if _NAME.fullmatch(version) is None:
             raise UserError(400, "BadArgument", f"'{version}' is not a version that a {self.kind.name} can have.")
@@ -223,7 +237,7 @@ class Assets:
             "systemData": system_data(),
         }
         made = call.azure.store.put(Resource(self.version_type, document, {"sent": sent}))
-        return put(call, made.document, is_new=True)
+        return put(call, self._seen(call, made.document), is_new=True)
 
     async def delete_version(self, call: Call) -> Answer:
         """REST API docs, Model Versions - Delete: 200, or 204 when there is none; its files stay."""
@@ -277,7 +291,7 @@ class Assets:
             raise UserError(409, "Conflict", f"{text} Its content cannot be changed.")
         asked["isAnonymous"] = found.properties["isAnonymous"]
         if "flavors" in asked:
-            asked["flavors"] = asked["flavors"] or found.properties["flavors"]
+            asked["flavors"] = {**found.properties["flavors"], **asked["flavors"]}
         found.properties.update(asked)
 
     # -- all of them
@@ -358,7 +372,7 @@ async def _flavors(call: Call, uri: str) -> dict[str, Any]:
     if not isinstance(flavors, dict):
         return {}
     return {
-        name: {"data": {key: value if isinstance(value, str) else str(value) for key, value in data.items()}}
+        name: {"data": {key: str(value) for key, value in data.items() if isinstance(value, (str, int, float))}}
         for name, data in flavors.items()
         if isinstance(data, dict)
     }
