@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
 from local_azure.arm.operation import GROUP, Answer, Call, Operation
+from local_azure.arm.providers.machine_learning import artifacts
 from local_azure.arm.providers.machine_learning.answers import (
     REGISTRY,
     WORKSPACE,
@@ -24,14 +22,6 @@ from local_azure.arm.store import Resource
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 _VIEWS = ("ActiveOnly", "ArchivedOnly", "All")
-_URI = re.compile(
-    r"azureml://subscriptions/(?P<subscription>[^/]+)/resourcegroups/(?P<group>[^/]+)(?:/providers/[^/]+)?"
-    r"/workspaces/(?P<workspace>[^/]+)/datastores/(?P<datastore>[^/]+)/paths/(?P<path>.+)",
-    re.IGNORECASE,
-)
-"""Something in a datastore, as clients write it and as it comes back (ml-model-version-put.json)."""
-_UPLOADED = "LocalUpload/"
-"""Where clients put what they upload for an asset, which is then copied to a place of the service's own."""
 
 
 @dataclass(frozen=True)
@@ -226,9 +216,9 @@ class Assets:
         container = self._find_container(call) or self._make_container(call)
         sent = asked[self.kind.uri] if self.kind.uri else None
         if self.kind.uri:
-            asked[self.kind.uri] = await _settled(call, asked[self.kind.uri])
+            asked[self.kind.uri] = await artifacts.settled(call, asked[self.kind.uri])
         if asked.get("modelType") == "mlflow_model":
-            asked["flavors"] = {**await _flavors(call, asked["modelUri"]), **asked["flavors"]}
+            asked["flavors"] = {**await artifacts.flavors(call, asked["modelUri"]), **asked["flavors"]}
         document = {
             "id": f"{container.id}/versions/{version}",
             "name": version,
@@ -322,60 +312,6 @@ def _in_view(call: Call, archived: bool) -> bool:
     if view is None:
         raise UserError(400, "BadArgument", f"listViewType '{asked}' is not one of {', '.join(_VIEWS)}.")
     return view == "All" or archived == (view == "ArchivedOnly")
-
-
-# -- what lies in storage
-
-
-async def _settled(call: Call, uri: str) -> str:
-    """Where an asset is in the end: what was uploaded for it is copied to a place of its own, and read from there.
-
-    So recorded (ml-model-version-put.json); that the service copies nothing else is general knowledge.
-    """
-    found = _URI.fullmatch(uri)
-    if found is None:
-        return uri
-    path, place = found["path"], _place(call, uri)
-    if place is not None and path.startswith(_UPLOADED):
-        path = f"ServiceReplicated/{uuid.uuid4()}/{path}"
-        await call.azure.storage.copy(*place, path)
-    return (
-        f"azureml://subscriptions/{found['subscription']}/resourceGroups/{found['group']}/workspaces/"
-        f"{found['workspace']}/datastores/{found['datastore']}/paths/{path}"
-    )
-
-
-def _place(call: Call, uri: str) -> tuple[str, str, str] | None:
-    """Account, container and path of what is in a blob datastore of the workspace; None: it is elsewhere."""
-    found = _URI.fullmatch(uri)
-    workspace = call.find(WORKSPACE, "workspace") if "workspace" in call.parameters else None
-    if found is None or workspace is None:
-        return None
-    datastore = call.azure.store.get(f"{workspace.id}/datastores/{found['datastore']}")
-    if datastore is None or datastore.properties["datastoreType"] != "AzureBlob":
-        return None
-    return datastore.properties["accountName"], datastore.properties["containerName"], found["path"]
-
-
-async def _flavors(call: Call, uri: str) -> dict[str, Any]:
-    """The flavors that an MLflow model says it has, in its file ``MLmodel``; none, if it has none.
-
-    Recorded: the service answers flavors that the client has not sent (ml-model-version-put.json).
-    """
-    place = _place(call, uri)
-    content = await call.azure.storage.read(*place[:2], f"{place[2]}/MLmodel") if place else None
-    try:
-        described = yaml.safe_load(content or b"")
-    except yaml.YAMLError:
-        return {}
-    flavors = described.get("flavors") if isinstance(described, dict) else None
-    if not isinstance(flavors, dict):
-        return {}
-    return {
-        name: {"data": {key: str(value) for key, value in data.items() if isinstance(value, (str, int, float))}}
-        for name, data in flavors.items()
-        if isinstance(data, dict)
-    }
 
 
 OPERATIONS = tuple(
