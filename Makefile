@@ -10,6 +10,7 @@ export AZURE_EXTENSION_DIR := $(CURDIR)/.venv/azure-extensions
 export AZURE_CORE_COLLECT_TELEMETRY := false
 export MLFUNC_AZURITE := $(CURDIR)/.venv/azurite
 export MLFUNC_WORKER_PYTHON := $(CURDIR)/.venv/worker/bin/python
+export MLFUNC_ML_PYTHON := $(CURDIR)/.venv/ml/bin/python
 # Some machines set it, and it makes Microsoft's worker believe that it runs in Azure.
 unexport CONTAINER_NAME
 # az and the apps load three times as slowly without their compiled modules.
@@ -32,7 +33,7 @@ setup: $(DONE)/extension $(DONE)/azurite
 demo: setup
 	@$(BIN)/python -m local_azure demo
 
-test: setup $(DONE)/worker
+test: setup $(DONE)/worker $(DONE)/ml
 	$(BIN)/python -m tools.run_tests
 
 test-live: $(DONE)/extension
@@ -43,7 +44,7 @@ lint: $(DONE)/tools
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: setup $(DONE)/worker
+bench: setup $(DONE)/worker $(DONE)/ml
 	$(BIN)/python -m tools.bench
 
 clean:
@@ -68,6 +69,11 @@ $(DONE)/extension: $(DONE)/tools $(EXTENSION_FILES)
 $(DONE)/worker: $(DONE)/tools tools/worker-requirements.txt
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)/worker
 	$(BIN)/uv pip install --quiet --python $(VENV)/worker/bin/python --requirement tools/worker-requirements.txt
+	@touch $@
+
+$(DONE)/ml: $(DONE)/tools tools/ml-requirements.txt
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)/ml
+	$(BIN)/uv pip install --quiet --python $(VENV)/ml/bin/python --requirement tools/ml-requirements.txt
 	@touch $@
 
 $(DONE)/azurite: $(DONE)/tools local_azure/azurite.py

@@ -18,6 +18,8 @@ NAMES = (
     "*.queue.core.windows.net",
     "*.table.core.windows.net",
     "*.servicebus.windows.net",
+    "*.api.azureml.ms",
+    "*.experiments.azureml.net",
 )
 # where a machine keeps whom it trusts; the first that is there. Variables first: that is how a user says so.
 _VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")

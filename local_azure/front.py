@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 _CHUNK = 256 * 1024
 _AZURE = (".core.windows.net", ".azurecr.io", ".azurewebsites.net", ".servicebus.windows.net", "mcr.microsoft.com",
-          ".applicationinsights.azure.com", ".monitor.azure.com", "management.azure.com",
+          ".applicationinsights.azure.com", ".monitor.azure.com", ".azureml.ms", ".azureml.net", "management.azure.com",
           "graph.microsoft.com", "login.microsoftonline.com")  # fmt: skip
 
 Route = Callable[[str], int | None]

@@ -55,6 +55,8 @@ TABLE: dict[str, Measured] = {
     "servicebus-namespace-put.json": Measured(answer=2, finish=50, interval=30, source="recording: 42 to 60 s"),
     "servicebus-queue-put.json": Measured(answer=3),
     "servicebus-authorizationrule-put.json": Measured(answer=8),
+    "ml-workspace-get.json": Measured(answer=1, finish=30, interval=10, source=_ESTIMATE),
+    "ml-model-version-put.json": Measured(answer=1, source="the recording's notes"),
 }
 READ = Measured(answer=0.3, finish=5, interval=5, source=_ESTIMATE)
 WRITE = Measured(answer=1, finish=5, interval=5, source=_ESTIMATE)

@@ -22,6 +22,7 @@ from local_azure.arm.errors import ArmError
 from local_azure.arm.names import REGION_CODES
 from local_azure.arm.operation import Answer
 from local_azure.arm.providers import PROVIDERS, removed, resume
+from local_azure.arm.providers.machine_learning.registries import HOSTS as _MACHINE_LEARNING
 from local_azure.arm.router import Router
 from local_azure.arm.store import Store
 from local_azure.azurite import Azurite
@@ -39,6 +40,7 @@ from local_azure.settled import Settled
 from local_azure.storage import StorageAccounts
 
 _REGISTRY, _SITE, _PUBLIC = ".azurecr.io", ".azurewebsites.net", "mcr.microsoft.com"
+_FRONT = "/mferp/managementfrontend"  # before the paths of Resource Manager, at Azure Machine Learning's own hosts
 _MANAGEMENT_SITE = f".scm{_SITE}"  # Kudu, which is not here
 _REGIONS = "appinsights.azureedge.net"  # where az functionapp create looks up a region's short name
 _MAXIMUM_BODY = 64 * 1024**3  # bytes: image layers pass through
@@ -172,7 +174,7 @@ class Server:
     def _port(self, host: str) -> int | None:
         """Where a host name leads to, for the proxy."""
         is_site = host.endswith(_SITE) and not host.endswith(_MANAGEMENT_SITE)
-        if is_site or host in (_PUBLIC, _REGIONS, graph.HOST):
+        if is_site or host.endswith(_MACHINE_LEARNING) or host in (_PUBLIC, _REGIONS, graph.HOST):
             return self.settled.arm
         is_registry = host.endswith(_REGISTRY) and self.azure.directory.registry(host.split(".")[0]) is not None
         if is_registry or self.azure.service_bus.port(host) is not None:
@@ -261,10 +263,13 @@ class Server:
             text = f"The request content was invalid and could not be deserialized: '{error}'."
             refused = ArmError(400, "InvalidRequestContent", text, (), True)
             return _response(Answer(400, refused.body, refused.headers), request)
+        path = request.rel_url.raw_path
+        if request.host.split(":")[0].endswith(_MACHINE_LEARNING):
+            path = path.removeprefix(_FRONT)
         base_url = f"https://{request.host}"
         answer = await self._router.answer(
             request.method,
-            request.rel_url.raw_path,
+            path,
             request.query,
             request.rel_url.raw_query_string,
             body,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 from typing import Any
 
 from local_azure.azurite import Azurite
@@ -56,6 +57,26 @@ class StorageAccounts:
         """The blob containers of an account: ``name``, ``etag``, ``last_modified``."""
         return await asyncio.to_thread(self._containers, account)
 
+    def signature(self, account: str, key: str, container: str, hours: float, writes: bool = True) -> str:
+        """A SAS token for all blobs of a container, made with a key of its account."""
+        from azure.storage.blob import ContainerSasPermissions, generate_container_sas
+
+        until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=hours)
+        allowed = ContainerSasPermissions(read=True, list=True, write=writes, create=writes, add=writes, delete=writes)
+        token: str = generate_container_sas(account, container, account_key=key, permission=allowed, expiry=until)
+        return token
+
+    async def copy(self, account: str, container: str, source: str, target: str) -> None:
+        """Copy a blob, or all that is below a folder, within a container; nothing happens when there is nothing."""
+        if self._azurite.has_account(account):
+            await asyncio.to_thread(self._copy, account, container, source, target)
+
+    async def read(self, account: str, container: str, blob: str) -> bytes | None:
+        """The content of a blob, which has to be small; None: there is none."""
+        if not self._azurite.has_account(account):
+            return None
+        return await asyncio.to_thread(self._read, account, container, blob)
+
     def _blobs(self, account: str) -> Any:
         from azure.storage.blob import BlobServiceClient
 
@@ -89,6 +110,29 @@ class StorageAccounts:
                 {"name": each.name, "etag": each.etag, "last_modified": each.last_modified}
                 for each in client.list_containers()
             ]
+
+    def _copy(self, account: str, container: str, source: str, target: str) -> None:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with self._blobs(account) as client, client.get_container_client(container) as blobs:
+            try:
+                names = [each.name for each in blobs.list_blobs(source)]
+            except ResourceNotFoundError:
+                return
+            for name in names:
+                if name == source or name.startswith(f"{source.rstrip('/')}/"):
+                    origin = blobs.get_blob_client(name).url
+                    blobs.get_blob_client(target + name[len(source) :]).start_copy_from_url(origin)
+
+    def _read(self, account: str, container: str, blob: str) -> bytes | None:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with self._blobs(account) as client:
+            try:
+                content: bytes = client.get_blob_client(container, blob).download_blob().readall()
+            except ResourceNotFoundError:
+                return None
+        return content
 
     def _empty(self, account: str) -> None:
         from azure.storage.queue import QueueServiceClient

@@ -16,10 +16,11 @@ from local_azure.arm.operation import Answer, Call, Operation, Provider
 from local_azure.latency import wait
 
 _SLASHES = re.compile("/{2,}")
-_API_VERSION = re.compile(r"(20\d\d)-(\d\d)-(\d\d)(-preview|-beta|-alpha)?", re.IGNORECASE)
+_API_VERSION = re.compile(r"(20\d\d)-(\d\d)-(\d\d)(-preview|-dataplanepreview|-beta|-alpha)?", re.IGNORECASE)
 _SUBSCRIPTION = re.compile(r"/subscriptions/([^/]+)", re.IGNORECASE)
 _GROUP = re.compile(r"/subscriptions/[^/]+/resourceGroups/([^/]+)/", re.IGNORECASE)
 _WRITES = ("PUT", "PATCH", "DELETE")
+_WITHOUT_VERSION = ("/metadata/", "/registrymanagement/")
 _NAMESPACE = re.compile(r".*/providers/([^/]+)(?:/([^/]+))?", re.IGNORECASE)
 
 _log = logging.getLogger(__name__)
@@ -120,7 +121,7 @@ def _check_api_version(path: str, query: Mapping[str, str]) -> None:
     Which versions a provider has changes every few months, and az uses several at once (web-sites-get.json), so that
     any date from 2014 until today is taken. Texts: general knowledge of ARM.
     """
-    if path.lower().startswith("/metadata/"):
+    if path.lower().startswith(_WITHOUT_VERSION):
         return
     version = query.get("api-version")
     if not version:

@@ -10,6 +10,7 @@ from local_azure.arm.providers import (
     authorization,
     container_registry,
     insights,
+    machine_learning,
     managed_identity,
     operational_insights,
     resources,
@@ -29,6 +30,7 @@ PROVIDERS: tuple[Provider, ...] = (
     operational_insights.PROVIDER,
     authorization.PROVIDER,
     managed_identity.PROVIDER,
+    machine_learning.PROVIDER,
 )
 
 

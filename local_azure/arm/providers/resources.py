@@ -22,6 +22,15 @@ RESOURCE_TYPES: dict[str, tuple[str, ...]] = {
     "Microsoft.Insights": ("components",),
     "Microsoft.OperationalInsights": ("workspaces",),
     "Microsoft.ManagedIdentity": ("userAssignedIdentities",),
+    "Microsoft.MachineLearningServices": (
+        "workspaces",
+        "workspaces/datastores",
+        "workspaces/models",
+        "workspaces/models/versions",
+        "workspaces/environments",
+        "workspaces/environments/versions",
+        "registries",
+    ),
     "Microsoft.Authorization": ("roleAssignments", "roleDefinitions"),
     "Microsoft.Resources": ("resourceGroups",),
 }

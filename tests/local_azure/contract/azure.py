@@ -144,7 +144,7 @@ class LocalAzure:
     def fresh(self, location: str = "brazilsouth") -> Names:
         """A resource group of the test's own, and names for all that may be in it."""
         unique = secrets.token_hex(5)
-        kinds = ("group", "name", "plan", "account", "registry", "namespace", "rule", "queue")
+        kinds = ("group", "name", "plan", "account", "registry", "namespace", "rule", "queue", "workspace")
         names = {kind: f"{kind}{unique}" for kind in kinds}
         names |= {"subscription": self.subscription, "tenantId": self.tenant}
         self.make(group(names), {"location": location})
@@ -171,6 +171,15 @@ class LocalAzure:
     def make_account(self, names: Names) -> Any:
         body = {"location": "westus", "sku": {"name": "Standard_LRS"}, "kind": "StorageV2"}
         return self.make(account(names), body)
+
+    def make_workspace(self, names: Names, **properties: Any) -> Any:
+        """A workspace with a storage account of its own."""
+        self.make_account(names)
+        needed = {
+            "storageAccount": account(names),
+            "keyVault": f"{group(names)}/providers/Microsoft.KeyVault/vaults/vault",
+        }
+        return self.make(workspace(names), {"location": "westeurope", "properties": {**needed, **properties}})
 
     def make_namespace(self, names: Names) -> Any:
         """A namespace that has settled."""
@@ -204,3 +213,7 @@ def account(names: Names) -> str:
 
 def namespace(names: Names) -> str:
     return f"{group(names)}/providers/Microsoft.ServiceBus/namespaces/{names['namespace']}"
+
+
+def workspace(names: Names) -> str:
+    return f"{group(names)}/providers/Microsoft.MachineLearningServices/workspaces/{names['workspace']}"

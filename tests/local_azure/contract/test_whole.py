@@ -52,7 +52,7 @@ def test_what_is_left_out_is_refused_as_azure_refuses_what_it_has_not(
     azure: LocalAzure, names: Names, wire: Wire, file: str
 ) -> None:
     recording = wire(file)
-    more = ("workspace", "datastore", "model", "version", "runId", "environment", "hash", "modelName")
+    more = ("runId", "environment")
     own = names | {each: each for each in more}
 
     refused = recording.answer.send(azure, own)

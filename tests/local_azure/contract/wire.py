@@ -35,15 +35,9 @@ NEEDED = (
 )
 Names = dict[str, str]
 
-_ML = "Azure ML workspaces come with their own issue"
 _CONTAINER_APPS = "function apps on Container Apps are not part of the product"
 _TASKS = "builds by the registry (ACR Tasks) are not part of the product"
 LEFT_OUT = (
-    ("ml-datastore-get.json", _ML),
-    ("ml-datastore-listsecrets.json", _ML),
-    ("ml-model-version-get.json", _ML),
-    ("ml-model-version-put.json", _ML),
-    ("ml-workspace-get.json", _ML),
     ("app-containerapps-put-functionapp.json", _CONTAINER_APPS),
     ("web-sites-config-web-patch-containerapps.json", _CONTAINER_APPS),
     ("acr-list-build-source-upload-url.json", _TASKS),
@@ -315,7 +309,8 @@ class Matcher:
 
     def _object(self, recorded: Mapping[str, Any], actual: Any, path: str) -> None:
         assert isinstance(actual, dict), f"{path}: {actual!r} is not an object"
-        for name, value in recorded.items():
+        for recorded_name, value in recorded.items():
+            name = _PLACEHOLDER.sub(lambda found: self.names.get(found[1], found[0]), recorded_name)
             inside = f"{path}.{name}".lstrip(".")
             assert name in actual, f"{inside} is missing; there are {', '.join(actual)}"
             self.fields += 1
