@@ -9,8 +9,8 @@ import queue
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from azext_mlfunc.progress import Progress
 JOURNAL = ".ml-func-test.jsonl"
 """The file in the output folder that says which events were answered: a run that is started again skips them."""
 _PARTIAL = ".ml-func-part"
+_LULL = 0.2  # seconds between two looks at what has ended
 
 
 @dataclass(frozen=True)
@@ -138,18 +139,29 @@ def probe_all(prober: Prober, options: BatchOptions, progress: Progress) -> Batc
     for _ in range(workers):
         threading.Thread(target=work, daemon=True).start()
     rows: list[Row] = []
-    failed = 0
     while len(rows) < len(files):
+        new = _rows_of(ended)
+        journal.add(row for row in new if not row.skipped)
+        rows += new
+        failed = sum(not row.passed for row in rows)
+        told = f"{len(rows)} of {len(files)} events" + (f", {failed} failed" if failed else "")
+        progress.live(told, len(rows) / len(files))
+        time.sleep(min(_LULL, 0.1 * (time.monotonic() - started)))  # each waking takes time away from the senders
+    return Batch(tuple(sorted(rows, key=lambda row: row.name)), time.monotonic() - started)
+
+
+def _rows_of(ended: queue.SimpleQueue[Row | BaseException]) -> list[Row]:
+    """All that has ended by now, at least one.
+
+    :raises BaseException: one that ended a worker.
+    """
+    rows: list[Row] = []
+    while not rows or not ended.empty():
         row = ended.get()
         if isinstance(row, BaseException):
             raise row
         rows.append(row)
-        if not row.skipped:
-            journal.add(row)
-        failed += not row.passed
-        told = f"{len(rows)} of {len(files)} events" + (f", {failed} failed" if failed else "")
-        progress.live(told, len(rows) / len(files))
-    return Batch(tuple(sorted(rows, key=lambda row: row.name)), time.monotonic() - started)
+    return rows
 
 
 def _one(prober: Prober, file: Path, options: BatchOptions, answered: dict[str, Row]) -> Row:
@@ -173,9 +185,12 @@ def _one(prober: Prober, file: Path, options: BatchOptions, answered: dict[str, 
 
 def _write(target: Path, data: bytes) -> None:
     """Write a file at once or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(target.name + _PARTIAL)
-    draft.write_bytes(data)
+    try:
+        draft.write_bytes(data)
+    except FileNotFoundError:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(data)
     os.replace(draft, target)
 
 
@@ -192,9 +207,9 @@ class Journal:
         """The events by name; a line that an interruption cut off is left out."""
         return {row.name: row for row in self._rows()}
 
-    def add(self, row: Row) -> None:
+    def add(self, rows: Iterable[Row]) -> None:
         with self._file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(row)) + "\n")
+            file.writelines(json.dumps(vars(row)) + "\n" for row in rows)
 
     def _rows(self) -> Iterator[Row]:
         if not self._file.exists():

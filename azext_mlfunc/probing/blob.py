@@ -9,20 +9,19 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from azext_mlfunc.probing.event import Event, NoAnswer, Output, ProbeFailed
+from azext_mlfunc.probing.outputs import Awaited, Outputs
 from azext_mlfunc.probing.prober import Cause, ProbeOptions, Prober
 from azext_mlfunc.probing.target import Target
 
 if TYPE_CHECKING:
     from azext_mlfunc.triggers.blob import BlobTrigger
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds between two looks for an output
 _SET_IT = "Deploy it again with az ml-func deploy, or set it: az functionapp config appsettings set."
-_POISON_PAUSE = 5.0  # seconds between two looks into the queue of what was given up
 _OTHERS_HIDDEN = 1  # seconds for which notes about other blobs are out of sight
 _LOOKED_AT = 20_000  # blobs, when an output is looked for everywhere
 POISON_QUEUE = "webjobs-blobtrigger-poison"
@@ -56,6 +55,9 @@ class BlobProber(Prober):
         self._open_queues = open_queues
         self._service: Any = None
         self._input = ""  # the latest one
+        self._run = uuid.uuid4().hex[:12]
+        self._output_container = trigger.output_path.partition("/")[0]
+        self._outputs = Outputs(self._list_outputs, self._given_up, _gave_up)
 
     def open(self) -> None:
         from azure.cli.core.azclierror import ValidationError
@@ -77,6 +79,7 @@ class BlobProber(Prober):
             ) from problem
 
     def close(self) -> None:
+        self._outputs.close()
         if self._service is not None:
             self._service.close()
 
@@ -87,18 +90,19 @@ class BlobProber(Prober):
         self._input = name
         started = time.monotonic()
         try:
+            awaited = self._awaited(name)
             with self._placed(container, name, event):
-                output_container, output_name, data = self._await_output(name, started, timeout)
+                output, data = self._read_output(awaited, timeout - (time.monotonic() - started))
                 latency = time.monotonic() - started
                 if not self._options.keep:
-                    self._delete(output_container, output_name)
+                    self._delete(self._output_container, output)
         except ResourceNotFoundError as problem:
             raise NoAnswer(f"the container '{container}' could not be written to: {_code(problem)}") from problem
         except ClientAuthenticationError as problem:
             raise NoAnswer(f"the storage account refused the app's connection string: {_code(problem)}") from problem
         except AzureError as problem:
             raise NoAnswer(f"the storage account could not be reached: {type(problem).__name__}") from problem
-        names = {"inputBlob": f"{container}/{name}", "outputBlob": f"{output_container}/{output_name}"}
+        names = {"inputBlob": f"{container}/{name}", "outputBlob": f"{self._output_container}/{output}"}
         return Output(data, latency, names)
 
     def _input_name(self, event: Event) -> tuple[str, str]:
@@ -110,7 +114,8 @@ class BlobProber(Prober):
 
         container, _, _ = self._trigger.input_path.partition("/")
         if self._options.blob_name is None:
-            return container, self._trigger.input_name(f"ml-func-test-{uuid.uuid4().hex}", event.extension)
+            stem = f"ml-func-test-{self._run}-{uuid.uuid4().hex}"
+            return container, self._trigger.input_name(stem, event.extension)
         name = self._options.blob_name.removeprefix(f"{container}/")
         if self._trigger.values_of(name) is None:
             raise InvalidArgumentValueError(
@@ -125,11 +130,10 @@ class BlobProber(Prober):
         """Refuse an input whose output is there already: the function would overwrite it."""
         from azure.cli.core.azclierror import InvalidArgumentValueError
 
-        container, _, _ = self._trigger.output_path.partition("/")
         output = self._trigger.output_name(name)
-        if output is not None and self._service.get_blob_client(container, output).exists():
+        if output is not None and self._service.get_blob_client(self._output_container, output).exists():
             raise InvalidArgumentValueError(
-                f"There is an output {container}/{output} already, which the function would overwrite.",
+                f"There is an output {self._output_container}/{output} already, which the function would overwrite.",
                 "Choose another --blob-name, or leave it out.",
             )
 
@@ -153,63 +157,46 @@ class BlobProber(Prober):
             if not self._options.keep:
                 self._delete(container, name)
 
-    def _await_output(self, name: str, started: float, timeout: float) -> tuple[str, str, bytes]:
-        """Container, name and bytes of the output of an input."""
-        from azure.core.exceptions import ResourceNotFoundError
+    def _awaited(self, name: str) -> Awaited:
+        """The output of an input: known by its name, or by a pattern where Functions makes up a part."""
+        exact = self._trigger.output_name(name)
+        if exact is not None:
+            return Awaited(name, exact, lambda found: found == exact)
+        prefix, pattern = self._trigger.output_pattern(name)
+        before = set(self._list_outputs(prefix))
+        return Awaited(name, prefix, lambda found: found not in before and re.fullmatch(pattern, found) is not None)
 
-        find = self._finder(name)
-        pause, poison_at = _FIRST_PAUSE, started + _POISON_PAUSE
-        while True:
-            found = find()
-            if found is not None:
-                with contextlib.suppress(ResourceNotFoundError):
-                    return *found, bytes(self._service.get_blob_client(*found).download_blob().readall())
-            if time.monotonic() > poison_at:
-                self._check_poison(name)
-                poison_at = time.monotonic() + _POISON_PAUSE
-            left = timeout - (time.monotonic() - started)
-            if left <= 0:
-                raise NoAnswer(f"no output {self._trigger.output_path} came within {timeout:g} s")
-            time.sleep(min(pause, left))
-            pause = min(pause * 1.5, _LONGEST_PAUSE)
+    def _read_output(self, awaited: Awaited, timeout: float) -> tuple[str, bytes]:
+        """Name and bytes of an output, once it is there."""
+        found = self._outputs.wait(awaited, timeout)
+        if found is None:
+            raise NoAnswer(f"no output {self._trigger.output_path} came within {timeout:g} s")
+        blob = self._service.get_blob_client(self._output_container, found)
+        return found, bytes(blob.download_blob().readall())
 
-    def _check_poison(self, name: str) -> None:
-        """See whether Functions has given the input up; a note that it has is taken out of the queue, if it is ours.
-
-        :raises ProbeFailed: it has.
-        """
+    def _given_up(self, inputs: Collection[str]) -> set[str]:
+        """Those of our inputs that Functions has given up; its notes of them are taken out of the queue."""
         from azure.core.exceptions import AzureError
 
+        found: set[str] = set()
         assert self._target.connection is not None
         with contextlib.suppress(AzureError), self._open_queues(self._target.connection) as service:
             queue = service.get_queue_client(POISON_QUEUE)
-            if not any(_is_about(message.content, name) for message in queue.peek_messages(max_messages=32)):
-                return
-            for message in queue.receive_messages(max_messages=32, visibility_timeout=_OTHERS_HIDDEN):
-                if _is_about(message.content, name):
-                    queue.delete_message(message)
-            raise ProbeFailed(
-                f"the function failed on the blob five times, and Functions gave it up (queue {POISON_QUEUE}); the "
-                "app's log has the reason"
-            )
+            noted = (_blob_of(message.content) for message in queue.peek_messages(max_messages=32))
+            found = set(inputs).intersection(noted)
+            if found:
+                for message in queue.receive_messages(max_messages=32, visibility_timeout=_OTHERS_HIDDEN):
+                    if _blob_of(message.content) in found:
+                        queue.delete_message(message)
+        return found
 
-    def _finder(self, name: str) -> Callable[[], tuple[str, str] | None]:
-        """What looks for the output of an input: by its name, or by a pattern where Functions makes up a part."""
-        container, _, _ = self._trigger.output_path.partition("/")
-        exact = self._trigger.output_name(name)
-        if exact is not None:
-            return lambda: (container, exact)
-        prefix, pattern = self._trigger.output_pattern(name)
-        before = {each.name for each in self._listed(container, prefix)}
+    def _list_outputs(self, prefix: str) -> list[str]:
+        from azure.core.exceptions import ResourceNotFoundError
 
-        def find() -> tuple[str, str] | None:
-            new = (each.name for each in self._listed(container, prefix) if each.name not in before)
-            return next(((container, each) for each in new if re.fullmatch(pattern, each)), None)
-
-        return find
-
-    def _listed(self, container: str, prefix: str) -> list[Any]:
-        return list(self._listing(container, prefix))
+        try:
+            return [blob.name for blob in self._listing(self._output_container, prefix)]
+        except ResourceNotFoundError:  # Functions makes the container with the first output
+            return []
 
     def _listing(self, container: str, prefix: str | None = None) -> Iterator[Any]:
         return iter(self._service.get_container_client(container).list_blobs(name_starts_with=prefix))
@@ -270,14 +257,21 @@ class BlobProber(Prober):
         return None
 
 
-def _is_about(content: str, name: str) -> bool:
-    """Whether a note in the poison queue is about a blob: JSON, in base64 or not. Source: docs, blob trigger."""
+def _blob_of(note: str) -> str | None:
+    """The blob that a note in the poison queue is about: JSON, in base64 or not. Source: docs, blob trigger."""
     with contextlib.suppress(ValueError):
-        content = base64.b64decode(content, validate=True).decode()
+        note = base64.b64decode(note, validate=True).decode()
     try:
-        return bool(json.loads(content).get("BlobName") == name)
-    except (ValueError, AttributeError):
-        return False
+        return str(json.loads(note)["BlobName"])
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _gave_up() -> Exception:
+    return ProbeFailed(
+        f"the function failed on the blob five times, and Functions gave it up (queue {POISON_QUEUE}); the app's log "
+        "has the reason"
+    )
 
 
 def _code(problem: Any) -> str:

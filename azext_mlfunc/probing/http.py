@@ -32,6 +32,8 @@ class HttpProber(Prober):
         self._trigger = trigger
         self._options = options
         self._session: Any = None
+        self._request: Any = None
+        self._sending: dict[str, Any] = {}
         self._key: str | None = None
 
     @property
@@ -45,23 +47,28 @@ class HttpProber(Prober):
         from requests.adapters import HTTPAdapter
 
         self._session = requests.Session()
-        self._session.verify = not should_disable_connection_verify() and self._session.verify
-        self._session.mount("https://", HTTPAdapter(pool_maxsize=max(10, self._options.concurrency)))
+        self._session.mount(self._target.url, HTTPAdapter(pool_maxsize=max(10, self._options.concurrency)))
         self._session.auth = lambda request: request  # nothing of ~/.netrc
+        verify = False if should_disable_connection_verify() else None  # None: as the environment says
+        # Asked once, and not for each request: that takes as long as a request itself.
+        self._sending = self._session.merge_environment_settings(self.url, {}, False, verify, None)
+        self._request = self._session.prepare_request(
+            requests.Request(self._options.method, self.url, headers=dict(self._options.headers))
+        )
         if self._trigger.auth_level != "anonymous":
             self._key = self._target.place.key(self._trigger.auth_level)
 
     def probe(self, event: Event, timeout: float) -> Output:
         import requests
 
-        headers = {"Content-Type": self._options.content_type or event.content_type, **self._options.headers}
+        request = self._request.copy()
+        request.prepare_body(event.data, None)
+        request.headers.setdefault("Content-Type", self._options.content_type or event.content_type)
         if self._key:
-            headers.setdefault(_KEY_HEADER, self._key)
+            request.headers.setdefault(_KEY_HEADER, self._key)
         started = time.monotonic()
         try:
-            answer = self._session.request(
-                self._options.method, self.url, data=event.data, headers=headers, timeout=timeout, allow_redirects=False
-            )
+            answer = self._session.send(request, timeout=timeout, allow_redirects=False, **self._sending)
         except requests.Timeout as problem:
             raise NoAnswer(f"{self.url} did not answer within {timeout:g} s") from problem
         except requests.RequestException as problem:

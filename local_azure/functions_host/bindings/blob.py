@@ -42,6 +42,7 @@ HOSTS_CONTAINER = "azure-webjobs-hosts"
 POISON_QUEUE = "webjobs-blobtrigger-poison"
 _VISIBILITY = 600.0  # seconds that a message is ours before others may take it; renewed at the half
 _IDLE = 0.25  # seconds between two looks at the queue while there is nothing to do
+_ENQUEUED_AT_ONCE = 8  # new blobs of one scan
 _STOP_GRACE = 5.0  # seconds for invocations under way when the host stops
 
 
@@ -123,6 +124,7 @@ class BlobTrigger:
         self._queue: QueueClient = queue(self._host_connection, f"azure-webjobs-blobtrigger-{digest}")
         self._poison: QueueClient = queue(self._connection, POISON_QUEUE)
         parallel = self._services.configuration.blob_parallelism
+        self._enqueuing = ThreadPoolExecutor(_ENQUEUED_AT_ONCE, thread_name_prefix="blob-scan")
         self._executor = ThreadPoolExecutor(parallel, thread_name_prefix=f"blob-{self._function.name}")
         self._free = parallel
         self._thread = threading.Thread(target=self._run, name=f"blob-trigger-{self._function.name}", daemon=True)
@@ -139,6 +141,7 @@ class BlobTrigger:
             under_way = [each.done for each in self._in_flight.values()]
         for done in under_way:
             done.wait(max(0.0, deadline - time.monotonic()))
+        self._enqueuing.shutdown(wait=False, cancel_futures=True)
         self._executor.shutdown(wait=False)
 
     def run_manually(self, text: str) -> None:
@@ -177,13 +180,14 @@ class BlobTrigger:
 
         present = set()
         try:
+            new = []
             for blob in self._container.list_blobs():
                 version = blob.name, str(blob.etag).strip('"')
                 present.add(version)
                 if version not in self._seen and self._path.blob.capture(blob.name) is not None:
-                    self._enqueue(blob.name, version[1], str(blob.blob_type.value))
-                if self._stopping.is_set():
-                    return
+                    new.append((blob.name, version[1], str(blob.blob_type.value)))
+            for done in [self._enqueuing.submit(self._enqueue, *each) for each in new]:
+                done.result()
         except ResourceNotFoundError:
             if not self._container_missing:
                 self._error(f"The container '{self._path.container}' does not exist. The listener waits for it.")
@@ -205,7 +209,7 @@ class BlobTrigger:
             }
             _send(self._queue, json.dumps(message))
             self._write_receipt(receipt)
-        self._seen.add((name, etag))
+        self._seen.add((name, etag))  # one step of the interpreter, whichever thread takes it
 
     def _has_receipt(self, receipt: str) -> bool:
         return bool(self._receipts.get_blob_client(receipt).exists())
