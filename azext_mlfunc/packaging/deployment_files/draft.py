@@ -1,0 +1,298 @@
+"""From a file's values to options: keys and types against the format's table, paths, names, variables, images."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from azext_mlfunc.findings import Finding
+from azext_mlfunc.packaging.deployment_files.base import FileOptions, Format, Key, Place
+from azext_mlfunc.packaging.deployment_files.document import IN_WORDS, Value
+
+_FUNCTIONS_IMAGES = "mcr.microsoft.com/azure-functions/"
+_AZURE_ML_IMAGES = "mcr.microsoft.com/azureml/"
+_RELATIVE = "check the path: relative ones start at the folder of this file"
+_PACKAGES = frozenset({"conda_file", "environment"})
+"""Options that each say what to install: one on the command line replaces the other in the file."""
+
+
+@dataclass
+class Draft:
+    """The options of one file in the making.
+
+    :param overridden: options that the command line gives: the file's own are neither taken nor checked.
+    """
+
+    path: Path
+    root: Value
+    format: Format
+    overridden: Collection[str] = ()
+    findings: list[Finding] = field(default_factory=list)
+    values: dict[str, Any] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
+    ignored: list[Place] = field(default_factory=list)
+    _sound: dict[str, Value] = field(default_factory=dict)
+
+    def fill(self) -> Draft:
+        """Check the keys and take the options."""
+        self._check(self.root, self.format.keys)
+        self.format.take(self)
+        return self
+
+    def get(self, key: str) -> Value | None:
+        """The value of a dotted key, if it is there and of the right kind."""
+        return self._sound.get(key)
+
+    def set(self, option: str, content: Any, value: Value) -> None:
+        """Give an option its content, unless the command line does."""
+        if not self.is_overridden(option):
+            self.values[option] = content
+            self.places[option] = Place(self.path, value.line, value.key)
+
+    def is_overridden(self, option: str) -> bool:
+        """Whether the command line decides on an option."""
+        return option in self.overridden or (option in _PACKAGES and not _PACKAGES.isdisjoint(self.overridden))
+
+    def ignore(self, key: str) -> None:
+        """Name a key as ignored, if it is there with a value."""
+        if value := self._sound.get(key):
+            self.ignored.append(Place(self.path, value.line, key))
+
+    def wrong(
+        self,
+        value: Value,
+        option: str,
+        found: str,
+        expected: str,
+        remedy: str,
+        severity: Literal["error", "warning"] = "error",
+    ) -> None:
+        """Add a finding about a value, unless the command line gives the option that it would become."""
+        if not self.is_overridden(option):
+            what = f"{value.key}: {found}"
+            self.findings.append(Finding(self.path, what, expected, remedy, value.line, severity))
+
+    def local(self, text: str, folder: Path | None = None) -> Path:
+        """The path that a text of the file means: relative ones start at the file, or at another folder."""
+        return (folder or self.path.parent) / _as_path(text)
+
+    def within(self, value: Value, folder: Value | None) -> tuple[Path, ...]:
+        """Where a path may lie: in a folder that the file names, else beside the file."""
+        beside = self.local(value.text)
+        return (self.local(value.text, self.local(folder.text)), beside) if folder else (beside,)
+
+    def set_code(self, folder: Value | None, script: Value | None) -> None:
+        """Take the folder with the code, and the script within it."""
+        if folder:
+            self.set_path("source_directory", folder, (self.local(folder.text),), is_folder=True)
+        if script and self.is_overridden("source_directory"):
+            self.set("entry_script", Path(_as_path(script.text)), script)  # within another folder than the file's
+        elif script and (folder is None or "source_directory" in self.values):
+            self.set_path("entry_script", script, self.within(script, folder))
+
+    def set_path(self, option: str, value: Value, candidates: tuple[Path, ...], is_folder: bool = False) -> None:
+        """Give an option the first of some paths that is there; a finding where none is."""
+        found = next((path for path in candidates if (path.is_dir() if is_folder else path.is_file())), None)
+        if found is not None:
+            self.set(option, found, value)
+            return
+        path = candidates[0]
+        what = "folder" if is_folder else "file"
+        if re.match(r"[A-Za-z]:[\\/]", value.text) and not path.is_absolute():
+            self.wrong(value, option, f"'{value.text}' is a path of a Windows machine", f"a {what} here", _RELATIVE)
+        elif path.exists():
+            self.wrong(value, option, f"'{path}' is no {what}", f"a {what}", f"name a {what}")
+        else:
+            self.wrong(value, option, f"there is no {what} '{path}'", f"an existing {what}", _RELATIVE)
+
+    def set_model(self, value: Value) -> None:
+        """Give `models` a local path or the name of a registered model."""
+        text = value.text.strip()
+        local = self.local(text)
+        if local.exists() and text:
+            self.set("models", (str(local),), value)
+        elif is_registered(text, "models"):
+            self.set("models", (text,), value)
+        elif re.match(r"(azureml:|runs:|models:|[a-z]+://)", text):
+            self.wrong(
+                value,
+                "models",
+                f"'{text}' is data that no model was registered of",
+                "azureml:NAME:VERSION, azureml:NAME@latest, a model's ID, or a path",
+                "register it first, with: az ml model create --name NAME --path " + text,
+            )
+        elif re.match(r"[A-Za-z]:[\\/]", text):
+            found = f"'{text}' is a path of a Windows machine"
+            self.wrong(value, "models", found, "a path here", _RELATIVE)
+        else:
+            self.wrong(
+                value,
+                "models",
+                f"there is no file or folder '{local}'",
+                "an existing path, or azureml:NAME:VERSION",
+                _RELATIVE,
+            )
+
+    def set_variables(self, key: str) -> None:
+        """Take a mapping of environment variables.
+
+        Numbers and booleans become their JSON text: azure-ai-ml 1.x sends them to Azure as JSON numbers and
+        booleans, for variables that are texts there.
+        """
+        variables = self.get(key)
+        if variables is None:
+            return
+        for name, value in variables.fields.items():
+            option = f"environment_variables.{name}"
+            if not re.fullmatch(r"[^\s=\x00]+", name):
+                remedy = "rename it, and what reads it"
+                self.wrong(value, option, "no name of a variable", "letters, digits and '_'", remedy)
+            elif value.kind == "null":
+                remedy = 'write "" for a text that is empty, or remove the line'
+                self.wrong(value, option, "it has no value and is not set", "a text", remedy, "warning")
+            elif value.kind in ("list", "mapping"):
+                remedy = "write it as one text, in quotes"
+                self.wrong(value, option, IN_WORDS[value.kind], "a text", remedy)
+            elif value.kind == "text":
+                self.set(option, value.text, value)
+            else:
+                text = json.dumps(value.plain())
+                if text != value.text or value.kind == "boolean":
+                    found = f"{IN_WORDS[value.kind]}, which the program gets as the text {text}"
+                    remedy = "write the text that you mean in quotes"
+                    self.wrong(value, option, found, "a text", remedy, "warning")
+                self.set(option, text, value)
+
+    def set_conda_text(self, conda: Value) -> None:
+        """Take a conda file that stands in the deployment file itself."""
+        import yaml
+
+        dependencies = conda.fields.get("dependencies")
+        if dependencies is None or dependencies.kind != "list":
+            remedy = "write it as a conda file has it"
+            self.wrong(conda, "conda_file", "it has no list of dependencies", "a list of dependencies", remedy)
+        else:
+            self.set("conda_file", yaml.safe_dump(conda.plain(), sort_keys=False, allow_unicode=True), conda)
+
+    def set_environment(self, value: Value, name: str) -> None:
+        """Give `environment` the name of a registered environment."""
+        if is_registered(name, "environments"):
+            self.set("environment", name, value)
+            return
+        self.wrong(
+            value,
+            "environment",
+            f"'{name}' names no registered environment",
+            "azureml:NAME:VERSION, azureml:NAME@latest, or an environment's ID",
+            "write it so; a conda file of your own is named in a mapping instead, or with --conda-file",
+        )
+
+    def set_image(self, value: Value, image: str, has_packages: bool) -> None:
+        """Take the image that an environment names.
+
+        An environment with packages is built on the official Functions image, as those of Azure ML have no
+        Functions host; so only another Functions image counts there.
+        """
+        if image.lower().startswith(_FUNCTIONS_IMAGES) or not (
+            has_packages or self.is_overridden("environment") or image.lower().startswith(_AZURE_ML_IMAGES)
+        ):
+            self.set("base_image", image, value)
+        elif has_packages or self.is_overridden("environment"):
+            self.ignored.append(Place(self.path, value.line, value.key))
+        else:
+            self.wrong(
+                value,
+                "base_image",
+                f"'{image}' is an image of Azure ML's server, without a Functions host",
+                "packages, or an image that builds on one of Azure Functions",
+                "name the packages with a conda file here or --conda-file",
+            )
+
+    def options(self) -> FileOptions:
+        """What the file comes to."""
+        return assemble(self.values, self.places, self.ignored)
+
+    def _check(self, mapping: Value, keys: Mapping[str, Key]) -> None:
+        for name, value in mapping.fields.items():
+            key = keys.get(name)
+            if key is None:
+                self._unknown(name, value, keys)
+            elif key.option is None:
+                if value.kind != "null" and not name.startswith("$"):
+                    self.ignored.append(Place(self.path, value.line, value.key))
+            elif value.kind == "null":
+                if not self.format.is_null_absent:
+                    remedy = "give it a value, or remove the line"
+                    self.wrong(value, key.option, "it has no value", key.expected, remedy)
+            elif value.kind not in key.kinds:
+                found = IN_WORDS[value.kind]
+                remedy = "put it in quotes" if "text" in key.kinds and value.text else "write it as expected"
+                self.wrong(value, key.option, found, key.expected, remedy)
+            elif value.kind == "text" and not value.text.strip():
+                self.wrong(value, key.option, "it is empty", key.expected, "give it a value, or remove the line")
+            else:
+                self._sound[value.key] = value
+                if key.keys is not None and value.kind == "mapping":
+                    self._check(value, key.keys)
+
+    def _unknown(self, name: str, value: Value, keys: Mapping[str, Key]) -> None:
+        self.ignored.append(Place(self.path, value.line, value.key))
+        known = {simplified(key): key for key, meaning in keys.items() if meaning.option is not None}
+        close = difflib.get_close_matches(simplified(name), known, n=1, cutoff=0.8)
+        if close:
+            meant = known[close[0]]
+            remedy = f"write '{meant}' if that is what you mean; as it stands, it is ignored"
+            option = str(keys[meant].option)
+            self.wrong(value, option, "there is no such key", f"'{meant}', perhaps", remedy, "warning")
+
+
+def assemble(values: Mapping[str, Any], places: Mapping[str, Place], ignored: Collection[Place]) -> FileOptions:
+    """Options from contents by option name, as `FileOptions.places` has them."""
+    variables = {name[22:]: text for name, text in values.items() if name.startswith("environment_variables.")}
+    own = {name: values[name] for name in values.keys() & FileOptions.__dataclass_fields__.keys()}
+    rest = values.keys() - own.keys()
+    triggers = {name: values[name] for name in values if name in rest and "." not in name}
+    return FileOptions(
+        **own,
+        environment_variables=variables,
+        trigger_options=triggers,
+        ignored=tuple(ignored),
+        places=dict(places),
+    )
+
+
+def simplified(key: str) -> str:
+    """A key without what people mix up: case, `_` and `-`."""
+    return re.sub(r"[^a-z0-9]", "", key.lower())
+
+
+def is_registered(text: str, kind: str) -> bool:
+    """Whether a text names something registered in a workspace or a registry.
+
+    Source: az ml CLI v2, "Reference assets in the workspace": azureml:NAME:VERSION, azureml:NAME@LABEL, resource IDs,
+    azureml://registries/…; without `azureml:` they are names on our own command line.
+
+    :param kind: `models`, `environments` or `codes`, as resource IDs have it.
+    """
+    name = text.removeprefix("azureml:")
+    is_named = re.fullmatch(r"[A-Za-z0-9][\w.-]+(:[\w.-]+|@[\w-]+)", name)
+    is_id = re.fullmatch(rf"/subscriptions/[^/]+/.*/{kind}/.+", name, re.IGNORECASE)
+    in_registry = re.fullmatch(rf"azureml://registries/[^/]+/{kind}/[^/]+/(versions|labels)/[^/]+", text)
+    only_name = text != name and re.fullmatch(r"[A-Za-z0-9][\w.-]*", name)
+    return bool(is_named or is_id or in_registry or only_name)
+
+
+def _as_path(text: str) -> str:
+    """A path as this system has it.
+
+    `file:` is how the first previews of the CLI wrote local paths, and public files still do; backslashes are from
+    files that were written on Windows.
+    """
+    text = re.sub(r"^file:(//)?", "", text.strip())
+    return text if os.sep == "\\" or os.path.exists(text) else text.replace("\\", "/")
