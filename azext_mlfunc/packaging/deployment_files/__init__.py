@@ -82,41 +82,41 @@ def _draft(file: Path, overridden: Collection[str], findings: list[Finding]) -> 
     if root is None:
         return None
     form = _recognise(root)
-    if form is None:
-        findings.append(_unknown(file, root))
+    if not isinstance(form, Format):
+        what, remedy = form
+        formats = "; ".join(each.name for each in FORMATS)
+        findings.append(Finding(file, f"it is {what}", f"one of: {formats}", remedy, root.line))
         return None
     draft = Draft(file, root, form, overridden).fill()
     findings += draft.findings
     return draft
 
 
-def _recognise(root: Value) -> Format | None:
-    """The format with the most of its marks among the keys, misspelt ones too; None: none has any."""
+def _recognise(root: Value) -> Format | tuple[str, str]:
+    """The format with the most of its marks among the keys, or what else the file is and what to do with it.
+
+    Misspelt marks count where there is nothing else.
+    """
     schema = root.fields.get("$schema")
     if schema and "onlinedeployment" in schema.text.lower():
         return ONLINE_DEPLOYMENT
+    if form := _marked(root, cutoff=1):
+        return form
+    for keys, what, remedy in _OTHERS:
+        if not keys.isdisjoint(root.fields):
+            return what, remedy
+    named = ", ".join(list(root.fields)[:5])
+    unknown = "of no known kind: " + (f"its keys are {named}" if named else "it has no keys")
+    return _marked(root, cutoff=0.85) or (unknown, "check --file")
 
+
+def _marked(root: Value, cutoff: float) -> Format | None:
     def score(form: Format) -> int:
         marks = [simplified(mark) for mark in form.marks]
-        return sum(bool(difflib.get_close_matches(simplified(key), marks, n=1, cutoff=0.85)) for key in root.fields)
+        return sum(bool(difflib.get_close_matches(simplified(key), marks, n=1, cutoff=cutoff)) for key in root.fields)
 
     best = max(FORMATS, key=score)
     return best if score(best) else None
-
-
-def _unknown(file: Path, root: Value) -> Finding:
-    formats = "; ".join(form.name for form in FORMATS)
-    for keys, what, remedy in _OTHERS:
-        if not keys.isdisjoint(root.fields):
-            return Finding(file, f"it is {what}", f"one of: {formats}", remedy, root.line)
-    named = ", ".join(list(root.fields)[:5])
-    return Finding(
-        file,
-        "it is of no known kind" + (f": its keys are {named}" if named else ": it has no keys"),
-        f"one of: {formats}",
-        "check --file",
-        root.line,
-    )
 
 
 def _contents(options: FileOptions) -> dict[str, Any]:

@@ -38,7 +38,8 @@ class FileOptions:
     :param models: local paths, and names of registered models as they were given.
     :param entry_script: the script's path, within `source_directory` where there is one.
     :param source_directory: the folder with the code.
-    :param conda_file: the path of a conda file, or as str the text of one that stood in the file itself.
+    :param conda_file: the path of a conda file, or as str the text of one that stood in the file itself, with each
+        line at the number that it has there (but where YAML's aliases make that impossible).
     :param environment: the name of a registered environment as it was given.
     :param base_image: the image to build on.
     :param environment_variables: by name. They may hold secrets, as the conda text may.

@@ -46,6 +46,8 @@ class Value:
     text: str = ""
     items: tuple[Value, ...] = ()
     fields: Mapping[str, Value] = field(default_factory=dict)
+    written: tuple[Any, Any] | None = field(default=None, repr=False, compare=False)
+    """PyYAML's marks of its begin and end."""
 
     def plain(self) -> Any:
         """What YAML makes of it: dict, list, str, number, bool or None."""
@@ -55,6 +57,21 @@ class Value:
             return [item.plain() for item in self.items]
         return self.text if self.kind == "text" else _scalar(self.text)
 
+    def as_yaml(self) -> str:
+        """YAML of this value alone, with each line at the number that it has in the file where that can be."""
+        import yaml
+
+        plain = self.plain()
+        if self.written is not None:
+            begin, end = self.written
+            text = "\n" * begin.line + " " * begin.column + begin.buffer[begin.pointer : end.pointer].rstrip("\0 \n\r")
+            try:
+                if yaml.safe_load(text) == plain:
+                    return f"{text}\n"
+            except (yaml.YAMLError, ValueError):
+                pass  # it holds aliases of what stands elsewhere
+        return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
+
 
 def read_document(path: Path, findings: list[Finding]) -> Value | None:
     """The mapping that a file holds; None where findings say why there is none.
@@ -63,18 +80,18 @@ def read_document(path: Path, findings: list[Finding]) -> Value | None:
     """
     text = _read_text(path, findings)
     root = _compose(path, text, findings) if text is not None else None
+    before = len(findings)
     if root is None:
         return None
-    reader = _Reader(path, findings)
     try:
-        value = reader.value(root, "", root.start_mark.line + 1, 0)
+        value = _Reader(path, findings).value(root, "", root.start_mark.line + 1, 0)
     except _TooMuchError as problem:
         findings.append(_wrong(path, str(problem), problem.line))
         return None
     if value.kind != "mapping":
         findings.append(_wrong(path, f"it holds {IN_WORDS[value.kind]}", value.line))
         return None
-    return value
+    return value if value.fields or len(findings) == before else None
 
 
 def _wrong(path: Path, found: str, line: int | None = None, remedy: str = "mend it, or name another file") -> Finding:
@@ -171,7 +188,9 @@ class _Reader:
                 for number, item in enumerate(node.value)
             ]
             return Value(key, line, "list", items=tuple(items))
-        return Value(key, line, "mapping", fields=self.fields(node, key, depth))
+        return Value(
+            key, line, "mapping", fields=self.fields(node, key, depth), written=(node.start_mark, node.end_mark)
+        )
 
     def fields(self, node: Any, key: str, depth: int) -> dict[str, Value]:
         """A mapping's values by their names; what it takes over with `<<` comes after its own."""

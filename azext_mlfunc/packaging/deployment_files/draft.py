@@ -43,6 +43,7 @@ class Draft:
         """Check the keys and take the options."""
         self._check(self.root, self.format.keys)
         self.format.take(self)
+        self.findings.sort(key=lambda finding: finding.line or 0)
         return self
 
     def get(self, key: str) -> Value | None:
@@ -171,14 +172,12 @@ class Draft:
 
     def set_conda_text(self, conda: Value) -> None:
         """Take a conda file that stands in the deployment file itself."""
-        import yaml
-
         dependencies = conda.fields.get("dependencies")
         if dependencies is None or dependencies.kind != "list":
             remedy = "write it as a conda file has it"
             self.wrong(conda, "conda_file", "it has no list of dependencies", "a list of dependencies", remedy)
         else:
-            self.set("conda_file", yaml.safe_dump(conda.plain(), sort_keys=False, allow_unicode=True), conda)
+            self.set("conda_file", conda.as_yaml(), conda)
 
     def set_environment(self, value: Value, name: str) -> None:
         """Give `environment` the name of a registered environment."""
@@ -281,7 +280,7 @@ def is_registered(text: str, kind: str) -> bool:
     :param kind: `models`, `environments` or `codes`, as resource IDs have it.
     """
     name = text.removeprefix("azureml:")
-    is_named = re.fullmatch(r"[A-Za-z0-9][\w.-]+(:[\w.-]+|@[\w-]+)", name)
+    is_named = re.fullmatch(r"[A-Za-z0-9][\w.-]*(:[\w.-]+|@[\w-]+)", name)
     is_id = re.fullmatch(rf"/subscriptions/[^/]+/.*/{kind}/.+", name, re.IGNORECASE)
     in_registry = re.fullmatch(rf"azureml://registries/[^/]+/{kind}/[^/]+/(versions|labels)/[^/]+", text)
     only_name = text != name and re.fullmatch(r"[A-Za-z0-9][\w.-]*", name)

@@ -6,6 +6,9 @@ whose requests have the same keys and null for what the user left out. The case 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
+
 from azext_mlfunc.packaging.deployment_files.base import Format, Key
 from azext_mlfunc.packaging.deployment_files.draft import Draft, simplified
 
@@ -34,7 +37,8 @@ def _take(draft: Draft) -> None:
     if value is None:
         if "trigger" not in draft.root.fields or draft.root.fields["trigger"].kind == "null":
             remedy = "add the key trigger, or choose with --trigger"
-            draft.wrong(draft.root, "trigger", "it names no trigger", f"one of {names}", remedy)
+            missing = replace(draft.root, key="trigger")
+            draft.wrong(missing, "trigger", "the file names none", f"one of {names}", remedy)
         return
     trigger = next((each for each in TRIGGERS if simplified(each.name) == simplified(value.text)), None)
     if trigger is None:
@@ -48,7 +52,7 @@ def _take(draft: Draft) -> None:
             continue
         if option not in own:
             remedy = "remove it, or name the trigger that it belongs to"
-            draft.wrong(given, option, f"the trigger '{trigger.name}' has no such option", "options of it", remedy)
+            draft.wrong(given, option, f"the trigger '{trigger.name}' has no such option", _keys(own), remedy)
             continue
         choices = own[option].metadata["choices"]
         text = given.text.strip()
@@ -56,6 +60,10 @@ def _take(draft: Draft) -> None:
             draft.wrong(given, option, f"'{text}'", f"one of {', '.join(choices)}", "choose one of them")
         else:
             draft.set(option, text.lower() if choices else text, given)
+
+
+def _keys(options: Collection[str]) -> str:
+    return "only " + " or ".join(key for key, option in _OPTIONS.items() if option in options)
 
 
 PACKAGE_OPTIONS = Format(
