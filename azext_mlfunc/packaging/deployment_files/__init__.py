@@ -13,7 +13,7 @@ from typing import Any
 from azext_mlfunc.findings import Finding, report
 from azext_mlfunc.packaging.deployment_files.base import FileOptions, Format, Place
 from azext_mlfunc.packaging.deployment_files.document import Value, read_document
-from azext_mlfunc.packaging.deployment_files.draft import Draft, assemble, simplified
+from azext_mlfunc.packaging.deployment_files.draft import Draft, assemble, shortened, simplified
 from azext_mlfunc.packaging.deployment_files.inference_config import INFERENCE_CONFIG
 from azext_mlfunc.packaging.deployment_files.online_deployment import ONLINE_DEPLOYMENT
 from azext_mlfunc.packaging.deployment_files.package_options import PACKAGE_OPTIONS
@@ -106,7 +106,7 @@ def _recognise(root: Value) -> Format | tuple[str, str]:
         if not keys.isdisjoint(root.fields):
             return what, remedy
     named = ", ".join(list(root.fields)[:5])
-    unknown = "of no known kind: " + (f"its keys are {named}" if named else "it has no keys")
+    unknown = "of no known kind: " + (f"its keys are {shortened(named)}" if named else "it has no keys")
     return _marked(root, cutoff=0.85) or (unknown, "check --file")
 
 

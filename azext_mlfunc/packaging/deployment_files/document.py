@@ -174,7 +174,7 @@ class _Reader:
 
         self.count += 1
         if self.count > MAX_VALUES:
-            raise _TooMuchError(f"its aliases unfold to more than {MAX_VALUES} values", line)
+            raise _TooMuchError(f"it holds more than {MAX_VALUES} values, aliases unfolded", line)
         if depth > MAX_DEPTH:
             raise _TooMuchError(f"its values lie deeper than {MAX_DEPTH} levels", line)
         if isinstance(node, yaml.ScalarNode):
@@ -198,6 +198,7 @@ class _Reader:
 
         own: dict[str, Value] = {}
         merged: dict[str, Value] = {}
+        repeated: set[str] = set()
         for name, value in node.value:
             line = name.start_mark.line + 1
             if not isinstance(name, yaml.ScalarNode) or _is_null(name):
@@ -209,8 +210,12 @@ class _Reader:
                     taken = self.value(source, key, line, depth + 1)
                     merged = {**taken.fields, **merged}
             elif name.value in own:
-                found = f"{_join(key, name.value)}: it stands there a second time, after line {own[name.value].line}"
-                self.findings.append(_wrong(self.path, found, line, "remove one of the two"))
+                if name.value not in repeated:
+                    found = (
+                        f"{_join(key, name.value)}: it stands there a second time, after line {own[name.value].line}"
+                    )
+                    self.findings.append(_wrong(self.path, found, line, "remove one of the two"))
+                repeated.add(name.value)
             else:
                 own[name.value] = self.value(value, _join(key, name.value), line, depth + 1)
         return {**own, **{name: value for name, value in merged.items() if name not in own}}

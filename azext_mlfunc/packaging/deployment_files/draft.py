@@ -6,6 +6,7 @@ import difflib
 import json
 import os
 import re
+import stat
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,6 @@ from azext_mlfunc.packaging.deployment_files.document import IN_WORDS, Value
 
 _FUNCTIONS_IMAGES = "mcr.microsoft.com/azure-functions/"
 _AZURE_ML_IMAGES = "mcr.microsoft.com/azureml/"
-_RELATIVE = "check the path: relative ones start at the folder of this file"
 _PACKAGES = frozenset({"conda_file", "environment"})
 """Options that each say what to install: one on the command line replaces the other in the file."""
 
@@ -76,12 +76,15 @@ class Draft:
     ) -> None:
         """Add a finding about a value, unless the command line gives the option that it would become."""
         if not self.is_overridden(option):
-            what = f"{value.key}: {found}"
+            what = f"{shortened(value.key)}: {found}"
             self.findings.append(Finding(self.path, what, expected, remedy, value.line, severity))
 
     def local(self, text: str, folder: Path | None = None) -> Path:
         """The path that a text of the file means: relative ones start at the file, or at another folder."""
-        return (folder or self.path.parent) / _as_path(text)
+        # `file:` is how the first previews of the CLI wrote local paths, and public files still do.
+        path = (folder or self.path.parent) / re.sub(r"^file:(//)?", "", text.strip())
+        # Backslashes are from files that were written on Windows.
+        return path if os.sep == "\\" or _look(path) else Path(str(path).replace("\\", "/"))
 
     def within(self, value: Value, folder: Value | None) -> tuple[Path, ...]:
         """Where a path may lie: in a folder that the file names, else beside the file."""
@@ -93,52 +96,48 @@ class Draft:
         if folder:
             self.set_path("source_directory", folder, (self.local(folder.text),), is_folder=True)
         if script and self.is_overridden("source_directory"):
-            self.set("entry_script", Path(_as_path(script.text)), script)  # within another folder than the file's
+            self.set("entry_script", Path(script.text.strip()), script)  # within another folder than the file's
         elif script and (folder is None or "source_directory" in self.values):
             self.set_path("entry_script", script, self.within(script, folder))
 
     def set_path(self, option: str, value: Value, candidates: tuple[Path, ...], is_folder: bool = False) -> None:
         """Give an option the first of some paths that is there; a finding where none is."""
-        found = next((path for path in candidates if (path.is_dir() if is_folder else path.is_file())), None)
+        wanted = "a folder" if is_folder else "a file"
+        found = next((path for path in candidates if _look(path) == wanted), None)
         if found is not None:
             self.set(option, found, value)
-            return
-        path = candidates[0]
-        what = "folder" if is_folder else "file"
-        if re.match(r"[A-Za-z]:[\\/]", value.text) and not path.is_absolute():
-            self.wrong(value, option, f"'{value.text}' is a path of a Windows machine", f"a {what} here", _RELATIVE)
-        elif path.exists():
-            self.wrong(value, option, f"'{path}' is no {what}", f"a {what}", f"name a {what}")
         else:
-            self.wrong(value, option, f"there is no {what} '{path}'", f"an existing {what}", _RELATIVE)
+            self._no_path(option, value, candidates[0], wanted)
 
     def set_model(self, value: Value) -> None:
         """Give `models` a local path or the name of a registered model."""
         text = value.text.strip()
         local = self.local(text)
-        if local.exists() and text:
+        if _look(local) in ("a file", "a folder"):
             self.set("models", (str(local),), value)
         elif is_registered(text, "models"):
             self.set("models", (text,), value)
-        elif re.match(r"(azureml:|runs:|models:|[a-z]+://)", text):
+        elif re.match(r"(?!file:)(azureml:|runs:|models:|[a-z0-9+]{2,}://)", text, re.IGNORECASE):
+            # An address may hold a signature or a password.
+            path = "ADDRESS" if "://" in text and not text.startswith("azureml:") else shortened(text)
             self.wrong(
                 value,
                 "models",
-                f"'{text}' is data that no model was registered of",
+                "the address of data, not the name of a registered model",
                 "azureml:NAME:VERSION, azureml:NAME@latest, a model's ID, or a path",
-                "register it first, with: az ml model create --name NAME --path " + text,
+                f"register it first, with: az ml model create --name NAME --path {path}",
             )
-        elif re.match(r"[A-Za-z]:[\\/]", text):
-            found = f"'{text}' is a path of a Windows machine"
-            self.wrong(value, "models", found, "a path here", _RELATIVE)
         else:
-            self.wrong(
-                value,
-                "models",
-                f"there is no file or folder '{local}'",
-                "an existing path, or azureml:NAME:VERSION",
-                _RELATIVE,
-            )
+            self._no_path("models", value, local, "a path, or azureml:NAME:VERSION")
+
+    def _no_path(self, option: str, value: Value, path: Path, expected: str) -> None:
+        if re.match(r"[A-Za-z]:[\\/]", value.text) and not path.is_absolute():
+            found = f"'{shortened(value.text)}' is a path of a Windows machine"
+        elif what := _look(path):
+            found = f"'{shortened(str(path))}' is {what}"
+        else:
+            found = f"there is no '{shortened(str(path))}'"
+        self.wrong(value, option, found, expected, "check the path: relative ones start at the folder of this file")
 
     def set_variables(self, key: str) -> None:
         """Take a mapping of environment variables.
@@ -187,7 +186,7 @@ class Draft:
         self.wrong(
             value,
             "environment",
-            f"'{name}' names no registered environment",
+            f"'{shortened(name)}' names no registered environment",
             "azureml:NAME:VERSION, azureml:NAME@latest, or an environment's ID",
             "write it so; a conda file of your own is named in a mapping instead, or with --conda-file",
         )
@@ -208,7 +207,7 @@ class Draft:
             self.wrong(
                 value,
                 "base_image",
-                f"'{image}' is an image of Azure ML's server, without a Functions host",
+                f"'{shortened(image)}' is an image of Azure ML's server, without a Functions host",
                 "packages, or an image that builds on one of Azure Functions",
                 "name the packages with a conda file here or --conda-file",
             )
@@ -266,6 +265,23 @@ def assemble(values: Mapping[str, Any], places: Mapping[str, Place], ignored: Co
     )
 
 
+def _look(path: Path) -> str:
+    """What a path leads to, in words; '' where there is nothing."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return ""
+    except OSError as problem:
+        return f"not to be read: {problem.strerror}"
+    return "a file" if stat.S_ISREG(mode) else "a folder" if stat.S_ISDIR(mode) else "neither a file nor a folder"
+
+
+def shortened(text: str) -> str:
+    """A value of the file as messages show it: in one line, and not endless."""
+    line = " ".join(text.split())
+    return line if len(line) <= 200 else f"{line[:200]}…"
+
+
 def simplified(key: str) -> str:
     """A key without what people mix up: case, `_` and `-`."""
     return re.sub(r"[^a-z0-9]", "", key.lower())
@@ -285,13 +301,3 @@ def is_registered(text: str, kind: str) -> bool:
     in_registry = re.fullmatch(rf"azureml://registries/[^/]+/{kind}/[^/]+/(versions|labels)/[^/]+", text)
     only_name = text != name and re.fullmatch(r"[A-Za-z0-9][\w.-]*", name)
     return bool(is_named or is_id or in_registry or only_name)
-
-
-def _as_path(text: str) -> str:
-    """A path as this system has it.
-
-    `file:` is how the first previews of the CLI wrote local paths, and public files still do; backslashes are from
-    files that were written on Windows.
-    """
-    text = re.sub(r"^file:(//)?", "", text.strip())
-    return text if os.sep == "\\" or os.path.exists(text) else text.replace("\\", "/")

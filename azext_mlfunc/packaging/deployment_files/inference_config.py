@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from azext_mlfunc.packaging.deployment_files.base import Format, Key, ignored
 from azext_mlfunc.packaging.deployment_files.document import Value
-from azext_mlfunc.packaging.deployment_files.draft import Draft
+from azext_mlfunc.packaging.deployment_files.draft import Draft, shortened
 
 _REGISTRY = Key("base_image", "the registry's address", ("text", "mapping"), {"address": Key("base_image", "a host")})
 _PYTHON = {
@@ -80,7 +80,9 @@ def _take_older(draft: Draft) -> None:
     runtime, conda = draft.get("runtime"), draft.get("condaFile")
     if runtime and runtime.text.lower() not in ("python", "python-slim"):
         remedy = "score without Spark, and write python"
-        draft.wrong(runtime, "runtime", f"'{runtime.text}'", "python, which is all that a function app has", remedy)
+        draft.wrong(
+            runtime, "runtime", f"'{shortened(runtime.text)}'", "python, which is all that a function app has", remedy
+        )
     if conda:
         draft.set_path("conda_file", conda, draft.within(conda, draft.get("sourceDirectory")))
     _refuse_steps(draft, "extraDockerfileSteps")

@@ -9,7 +9,7 @@ these files with. Unlike there, unknown keys are ignored here, a local model may
 from __future__ import annotations
 
 from azext_mlfunc.packaging.deployment_files.base import Format, Key, ignored
-from azext_mlfunc.packaging.deployment_files.draft import Draft
+from azext_mlfunc.packaging.deployment_files.draft import Draft, shortened
 
 _MODEL = Key(
     "models",
@@ -59,7 +59,7 @@ def _take(draft: Draft) -> None:
         draft.wrong(
             mount,
             "model_mount_path",
-            f"'{mount.text}' is not where the model will lie",
+            f"'{shortened(mount.text)}' is not where the model will lie",
             "a script that finds its model in the folder that AZUREML_MODEL_DIR names",
             "have the script read that variable",
             "warning",
@@ -94,7 +94,7 @@ def _take_code(draft: Draft) -> None:
         draft.wrong(
             code,
             "source_directory",
-            f"'{code.text}' is code that lies elsewhere",
+            "code that lies elsewhere",
             "a folder on this machine",
             "name the folder that it was registered from, here or with --source-directory",
         )

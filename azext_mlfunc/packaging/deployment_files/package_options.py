@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from azext_mlfunc.packaging.deployment_files.base import Format, Key
-from azext_mlfunc.packaging.deployment_files.draft import Draft, simplified
+from azext_mlfunc.packaging.deployment_files.draft import Draft, shortened, simplified
 
 _OPTIONS = {
     "authLevel": "auth_level",
@@ -28,7 +28,13 @@ def _take(draft: Draft) -> None:
 
     flavor = draft.get("flavor")
     if flavor and simplified(flavor.text) != simplified(_FLAVOR):
-        draft.wrong(flavor, "flavor", f"'{flavor.text}'", _FLAVOR, "leave the file out: it is for another kind of app")
+        draft.wrong(
+            flavor,
+            "flavor",
+            f"'{shortened(flavor.text)}'",
+            _FLAVOR,
+            "leave the file out: it is for another kind of app",
+        )
         return
     if draft.is_overridden("trigger"):
         return
@@ -42,7 +48,7 @@ def _take(draft: Draft) -> None:
         return
     trigger = next((each for each in TRIGGERS if simplified(each.name) == simplified(value.text)), None)
     if trigger is None:
-        draft.wrong(value, "trigger", f"'{value.text}'", f"one of {names}", "choose one of them")
+        draft.wrong(value, "trigger", f"'{shortened(value.text)}'", f"one of {names}", "choose one of them")
         return
     draft.set("trigger", trigger.name, value)
     own = {field.name: field for field in trigger.options()}
@@ -57,7 +63,7 @@ def _take(draft: Draft) -> None:
         choices = own[option].metadata["choices"]
         text = given.text.strip()
         if choices and text.lower() not in choices:
-            draft.wrong(given, option, f"'{text}'", f"one of {', '.join(choices)}", "choose one of them")
+            draft.wrong(given, option, f"'{shortened(text)}'", f"one of {', '.join(choices)}", "choose one of them")
         else:
             draft.set(option, text.lower() if choices else text, given)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from azure.cli.core.azclierror import ValidationError
 
 from azext_mlfunc.packaging import conda
+from azext_mlfunc.packaging.deployment_files import read
 
 MANAGED = """\
 $schema: https://azuremlschemas.azureedge.net/latest/managedOnlineDeployment.schema.json
@@ -287,6 +289,26 @@ def test_variables_become_the_texts_that_the_program_gets(files, warnings):
 )
 def test_what_is_wrong_is_said_with_line_and_key(files, text, expected):
     assert files.errors(text) == expected
+
+
+def test_secrets_of_addresses_are_not_repeated(files):
+    path = files.write(
+        "deployment.yml",
+        "model: {path: 'https://a.blob.core.windows.net/c/m?sig=hunter2'}\n"
+        "code_configuration: {code: 'https://me:hunter2@host/repo', scoring_script: score.py}\n"
+        "environment_variables: {A: [hunter2]}\n",
+    )
+    with pytest.raises(ValidationError) as caught:
+        read(path)
+    assert "3 problems" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_what_is_long_is_shortened_in_messages(files):
+    path = files.write("deployment.yml", f"model: {'m' * 5000}\nx{'y' * 5000}: 1\n")
+    with pytest.raises(ValidationError) as caught:
+        read(path)
+    assert len(str(caught.value)) < 1000
 
 
 def test_all_that_is_wrong_is_said_at_once(files):
