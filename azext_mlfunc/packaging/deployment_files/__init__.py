@@ -24,7 +24,11 @@ FORMATS: tuple[Format, ...] = (ONLINE_DEPLOYMENT, INFERENCE_CONFIG, PACKAGE_OPTI
 
 # Other files of Azure ML that are given by mistake: keys that tell them, what they are, what to do.
 _OTHERS: tuple[tuple[frozenset[str], str, str], ...] = (
-    (frozenset({"auth_mode", "traffic", "deployments"}), "an endpoint", "name the file of its deployment"),
+    (
+        frozenset({"auth_mode", "traffic", "deployments"}),
+        "an endpoint",
+        "name the file of its deployment; one that stands under deployments goes into a file of its own",
+    ),
     (
         frozenset({"mini_batch_size", "output_action", "retry_settings"}),
         "a batch deployment",

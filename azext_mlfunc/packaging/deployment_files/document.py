@@ -26,6 +26,7 @@ MAX_BYTES = 256 * 1024
 MAX_VALUES = 20_000
 """What a file's aliases may unfold to."""
 MAX_DEPTH = 40
+_BRACKETS = "look at the brackets and colons; a placeholder such as {{NAME}} has to be filled in first"
 _KINDS: dict[str, Kind] = {"int": "number", "float": "number", "bool": "boolean", "null": "null"}
 
 
@@ -203,7 +204,7 @@ class _Reader:
             line = name.start_mark.line + 1
             if not isinstance(name, yaml.ScalarNode) or _is_null(name):
                 found = "a key that is no text" + (f", in {key}" if key else "")
-                self.findings.append(_wrong(self.path, found, line, "look at the brackets, colons and indentation"))
+                self.findings.append(_wrong(self.path, found, line, _BRACKETS))
             elif name.tag.endswith(":merge"):
                 sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
                 for source in sources:

@@ -153,6 +153,10 @@ class Draft:
             if not re.fullmatch(r"[^\s=\x00]+", name):
                 remedy = "rename it, and what reads it"
                 self.wrong(value, option, "no name of a variable", "letters, digits and '_'", remedy)
+            elif name in image_settings():
+                remedy = "have the script read it; models and code lie where it says"
+                found = "the image sets this variable itself, so it is ignored"
+                self.wrong(value, option, found, "other names", remedy, "warning")
             elif value.kind == "null":
                 remedy = 'write "" for a text that is empty, or remove the line'
                 self.wrong(value, option, "it has no value and is not set", "a text", remedy, "warning")
@@ -263,6 +267,15 @@ def assemble(values: Mapping[str, Any], places: Mapping[str, Place], ignored: Co
         ignored=tuple(ignored),
         places=dict(places),
     )
+
+
+def image_settings() -> frozenset[str]:
+    """The variables that an image has of its own."""
+    from azext_mlfunc.packaging.dockerfile import settings
+    from azext_mlfunc.packaging.environment import DEFAULT_PYTHON, Environment
+
+    with_pip, with_conda = Environment(DEFAULT_PYTHON, "pip"), Environment(DEFAULT_PYTHON, "conda")
+    return frozenset(settings(with_pip, "")) | frozenset(settings(with_conda, ""))
 
 
 def _look(path: Path) -> str:

@@ -11,7 +11,12 @@ from azext_mlfunc.packaging.deployment_files.base import Format, Key, ignored
 from azext_mlfunc.packaging.deployment_files.document import Value
 from azext_mlfunc.packaging.deployment_files.draft import Draft, shortened
 
-_REGISTRY = Key("base_image", "the registry's address", ("text", "mapping"), {"address": Key("base_image", "a host")})
+_REGISTRY = Key(
+    "base_image",
+    "the registry's address, or a mapping with it",
+    ("text", "mapping"),
+    {"address": Key("base_image", "a host"), **ignored("username password")},
+)
 _PYTHON = {
     "condaDependencies": Key("conda_file", "a conda file as a mapping", ("mapping",)),
     "condaDependenciesFile": Key("conda_file", "the path of a conda file"),

@@ -234,9 +234,21 @@ def test_variables_become_the_texts_that_the_program_gets(files, warnings):
     assert options.places["environment_variables.SECRET"].line == 11
 
 
+def test_variables_that_the_image_sets_itself_are_warned_of(files, warnings):
+    options = files.read("environment_variables:\n  AZUREML_MODEL_DIR: /var/models\n  PYTHONPATH: /x\n  WORKERS: 4\n")
+    assert warnings() == ["2 environment_variables.AZUREML_MODEL_DIR", "3 environment_variables.PYTHONPATH"]
+    assert options.environment_variables == {"WORKERS": "4"}
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("endpoint_name: {{ENDPOINT_NAME}}\n", ["1 a key that is no text, in endpoint_name"]),
+        ("endpoint_name: e\nenvironment:\n  image: {{ACR}}.azurecr.io/x:1\n", ["3 it is neither YAML nor JSON"]),
+        (
+            "code_configuration:\n  code: .\n  scoring_script: <SCORING_SCRIPT>\n",
+            ["3 code_configuration.scoring_script"],
+        ),
         ("model: {path: ./gone.pkl}\n", ["1 model.path"]),
         ("model: ./gone.pkl\n", ["1 model"]),
         ("model: C:\\models\\m.pkl\n", ["1 model"]),
