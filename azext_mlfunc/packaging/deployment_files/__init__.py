@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from azext_mlfunc.findings import Finding, report
-from azext_mlfunc.packaging.deployment_files.base import FileOptions, Format, Place
-from azext_mlfunc.packaging.deployment_files.document import Value, read_document
-from azext_mlfunc.packaging.deployment_files.draft import Draft, assemble, shortened, simplified
+from azext_mlfunc.packaging.deployment_files.base import VARIABLE, FileOptions, Format, Place
+from azext_mlfunc.packaging.deployment_files.document import Value, read_document, shortened
+from azext_mlfunc.packaging.deployment_files.draft import Draft, assemble, simplified
 from azext_mlfunc.packaging.deployment_files.inference_config import INFERENCE_CONFIG
 from azext_mlfunc.packaging.deployment_files.online_deployment import ONLINE_DEPLOYMENT
 from azext_mlfunc.packaging.deployment_files.package_options import PACKAGE_OPTIONS
@@ -127,8 +127,8 @@ def _contents(options: FileOptions) -> dict[str, Any]:
     """What the options hold, by their names in `places`."""
     contents: dict[str, Any] = {}
     for name in options.places:
-        if name.startswith("environment_variables."):
-            contents[name] = options.environment_variables[name.removeprefix("environment_variables.")]
+        if name.startswith(VARIABLE):
+            contents[name] = options.environment_variables[name.removeprefix(VARIABLE)]
         else:
             contents[name] = (
                 options.trigger_options[name] if name in options.trigger_options else getattr(options, name)

@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azext_mlfunc.findings import Finding
-from azext_mlfunc.packaging.deployment_files.document import Kind
+from azext_mlfunc.packaging.deployment_files.document import Kind, shortened
 
 if TYPE_CHECKING:
     from azext_mlfunc.packaging.deployment_files.draft import Draft
+
+VARIABLE = "environment_variables."
+"""What the names of variables begin with, among those of options."""
+_MOST_NAMED = 40
 
 
 @dataclass(frozen=True)
@@ -64,12 +68,13 @@ class FileOptions:
     @property
     def notes(self) -> tuple[str, ...]:
         """One line for each file with ignored keys, which names them."""
-        files = dict.fromkeys(place.file for place in self.ignored)
-        return tuple(
-            f"{file}: ignored, as a function app has no use for them: "
-            + ", ".join(place.key for place in self.ignored if place.file == file)
-            for file in files
-        )
+        notes = []
+        for file in dict.fromkeys(place.file for place in self.ignored):
+            keys = [shortened(place.key) for place in self.ignored if place.file == file]
+            more = f" and {len(keys) - _MOST_NAMED} more" if len(keys) > _MOST_NAMED else ""
+            named = ", ".join(keys[:_MOST_NAMED])
+            notes.append(f"{file}: ignored, as a function app has no use for them: {named}{more}")
+        return tuple(notes)
 
     def placed(self, finding: Finding) -> Finding:
         """A finding about an option (`--input-path`), with file, line and key where a file gave that option."""

@@ -95,6 +95,12 @@ def read_document(path: Path, findings: list[Finding]) -> Value | None:
     return value if value.fields or len(findings) == before else None
 
 
+def shortened(text: str) -> str:
+    """A text of the file as messages show it: in one line, not endless, and without what a terminal would obey."""
+    line = "".join(character if character.isprintable() else "�" for character in " ".join(text.split()))
+    return line if len(line) <= 200 else f"{line[:200]}…"
+
+
 def _wrong(path: Path, found: str, line: int | None = None, remedy: str = "mend it, or name another file") -> Finding:
     return Finding(path, found, "one mapping of keys and values, in YAML or JSON", remedy, line)
 
@@ -203,7 +209,7 @@ class _Reader:
         for name, value in node.value:
             line = name.start_mark.line + 1
             if not isinstance(name, yaml.ScalarNode) or _is_null(name):
-                found = "a key that is no text" + (f", in {key}" if key else "")
+                found = "a key that is no text" + (f", in {shortened(key)}" if key else "")
                 self.findings.append(_wrong(self.path, found, line, _BRACKETS))
             elif name.tag.endswith(":merge"):
                 sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
@@ -212,9 +218,8 @@ class _Reader:
                     merged = {**taken.fields, **merged}
             elif name.value in own:
                 if name.value not in repeated:
-                    found = (
-                        f"{_join(key, name.value)}: it stands there a second time, after line {own[name.value].line}"
-                    )
+                    full = shortened(_join(key, name.value))
+                    found = f"{full}: it stands there a second time, after line {own[name.value].line}"
                     self.findings.append(_wrong(self.path, found, line, "remove one of the two"))
                 repeated.add(name.value)
             else:

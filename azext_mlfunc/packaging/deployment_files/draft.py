@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from azext_mlfunc.findings import Finding
-from azext_mlfunc.packaging.deployment_files.base import FileOptions, Format, Key, Place
-from azext_mlfunc.packaging.deployment_files.document import IN_WORDS, Value
+from azext_mlfunc.packaging.deployment_files.base import VARIABLE, FileOptions, Format, Key, Place
+from azext_mlfunc.packaging.deployment_files.document import IN_WORDS, Value, shortened
 
 _FUNCTIONS_IMAGES = "mcr.microsoft.com/azure-functions/"
 _AZURE_ML_IMAGES = "mcr.microsoft.com/azureml/"
@@ -148,12 +148,13 @@ class Draft:
         variables = self.get(key)
         if variables is None:
             return
+        of_the_image = _image_settings()
         for name, value in variables.fields.items():
-            option = f"environment_variables.{name}"
+            option = f"{VARIABLE}{name}"
             if not re.fullmatch(r"[^\s=\x00]+", name):
                 remedy = "rename it, and what reads it"
                 self.wrong(value, option, "no name of a variable", "letters, digits and '_'", remedy)
-            elif name in image_settings():
+            elif name in of_the_image:
                 remedy = "have the script read it; models and code lie where it says"
                 found = "the image sets this variable itself, so it is ignored"
                 self.wrong(value, option, found, "other names", remedy, "warning")
@@ -256,20 +257,18 @@ class Draft:
 
 def assemble(values: Mapping[str, Any], places: Mapping[str, Place], ignored: Collection[Place]) -> FileOptions:
     """Options from contents by option name, as `FileOptions.places` has them."""
-    variables = {name[22:]: text for name, text in values.items() if name.startswith("environment_variables.")}
-    own = {name: values[name] for name in values.keys() & FileOptions.__dataclass_fields__.keys()}
-    rest = values.keys() - own.keys()
-    triggers = {name: values[name] for name in values if name in rest and "." not in name}
+    own = {name: content for name, content in values.items() if name in FileOptions.__dataclass_fields__}
+    rest = {name: content for name, content in values.items() if name not in own}
     return FileOptions(
         **own,
-        environment_variables=variables,
-        trigger_options=triggers,
+        environment_variables={name.removeprefix(VARIABLE): rest[name] for name in rest if name.startswith(VARIABLE)},
+        trigger_options={name: rest[name] for name in rest if not name.startswith(VARIABLE)},
         ignored=tuple(ignored),
         places=dict(places),
     )
 
 
-def image_settings() -> frozenset[str]:
+def _image_settings() -> frozenset[str]:
     """The variables that an image has of its own."""
     from azext_mlfunc.packaging.dockerfile import settings
     from azext_mlfunc.packaging.environment import DEFAULT_PYTHON, Environment
@@ -289,12 +288,6 @@ def _look(path: Path) -> str:
     return "a file" if stat.S_ISREG(mode) else "a folder" if stat.S_ISDIR(mode) else "neither a file nor a folder"
 
 
-def shortened(text: str) -> str:
-    """A value of the file as messages show it: in one line, and not endless."""
-    line = " ".join(text.split())
-    return line if len(line) <= 200 else f"{line[:200]}…"
-
-
 def simplified(key: str) -> str:
     """A key without what people mix up: case, `_` and `-`."""
     return re.sub(r"[^a-z0-9]", "", key.lower())
@@ -306,7 +299,7 @@ def is_registered(text: str, kind: str) -> bool:
     Source: az ml CLI v2, "Reference assets in the workspace": azureml:NAME:VERSION, azureml:NAME@LABEL, resource IDs,
     azureml://registries/…; without `azureml:` they are names on our own command line.
 
-    :param kind: `models`, `environments` or `codes`, as resource IDs have it.
+    :param kind: `models` or `environments`, as resource IDs have it.
     """
     name = text.removeprefix("azureml:")
     is_named = re.fullmatch(r"[A-Za-z0-9][\w.-]*(:[\w.-]+|@[\w-]+)", name)

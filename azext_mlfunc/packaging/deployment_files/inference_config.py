@@ -8,8 +8,8 @@ version alone refers to a registered one) and InferenceConfig (script and conda 
 from __future__ import annotations
 
 from azext_mlfunc.packaging.deployment_files.base import Format, Key, ignored
-from azext_mlfunc.packaging.deployment_files.document import Value
-from azext_mlfunc.packaging.deployment_files.draft import Draft, shortened
+from azext_mlfunc.packaging.deployment_files.document import Value, shortened
+from azext_mlfunc.packaging.deployment_files.draft import Draft
 
 _REGISTRY = Key(
     "base_image",

@@ -9,7 +9,8 @@ these files with. Unlike there, unknown keys are ignored here, a local model may
 from __future__ import annotations
 
 from azext_mlfunc.packaging.deployment_files.base import Format, Key, ignored
-from azext_mlfunc.packaging.deployment_files.draft import Draft, shortened
+from azext_mlfunc.packaging.deployment_files.document import shortened
+from azext_mlfunc.packaging.deployment_files.draft import Draft
 
 _MODEL = Key(
     "models",

@@ -10,7 +10,8 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from azext_mlfunc.packaging.deployment_files.base import Format, Key
-from azext_mlfunc.packaging.deployment_files.draft import Draft, shortened, simplified
+from azext_mlfunc.packaging.deployment_files.document import shortened
+from azext_mlfunc.packaging.deployment_files.draft import Draft, simplified
 
 _OPTIONS = {
     "authLevel": "auth_level",

@@ -316,11 +316,17 @@ def test_secrets_of_addresses_are_not_repeated(files):
     assert "hunter2" not in str(caught.value)
 
 
-def test_what_is_long_is_shortened_in_messages(files):
-    path = files.write("deployment.yml", f"model: {'m' * 5000}\nx{'y' * 5000}: 1\n")
+def test_messages_show_no_endless_texts_and_nothing_that_a_terminal_obeys(files):
+    path = files.write("deployment.yml", f'model: {"m" * 5000}\nenvironment: "\\e[31m\\n"\n')
     with pytest.raises(ValidationError) as caught:
         read(path)
     assert len(str(caught.value)) < 1000
+    assert "\x1b" not in str(caught.value)
+
+
+def test_only_the_first_of_many_ignored_keys_are_named(files):
+    [note] = files.read("model: azureml:m:1\n" + "".join(f"k{number}: 1\n" for number in range(100))).notes
+    assert note.endswith("k38, k39 and 60 more")
 
 
 def test_all_that_is_wrong_is_said_at_once(files):
