@@ -80,7 +80,7 @@ class FileOptions:
         """A finding about an option (`--input-path`), with file, line and key where a file gave that option."""
         name = str(finding.where).removeprefix("--").replace("-", "_")
         place = self.places.get("models" if name == "model" else name)
-        if place is None or finding.line is not None:
+        if place is None:
             return finding
         found = f"{place.key}: {finding.found}"
         return Finding(place.file, found, finding.expected, finding.remedy, place.line, finding.severity)

@@ -73,6 +73,7 @@ def test_what_is_no_file_is_said(files):
         "---\n" + SOUND + "---\n",
         "%YAML 1.1\n---\n" + SOUND + "...\n",
         '{\n\t"model":\t"azureml:m:1"\n}\n',
+        '\ufeff{\n\t"model":\t"azureml:m:1"\n}\n',
         '{"model":"azureml:m:1"}',
         '{"model": "azureml:m\\u003a1",}',
         "'model': !!str 'azureml:m:1'\n",

@@ -142,6 +142,7 @@ def test_beside_an_environment_the_older_keys_are_ignored(files):
 
 
 def test_a_conda_file_that_the_environment_names(files):
+    files.write("src/env/conda.yml", "dependencies: []\n")
     options = files.read(
         "entryScript: score.py\nsourceDirectory: src\n"
         "environment: {name: e, python: {condaDependenciesFile: env/conda.yml}}\n"

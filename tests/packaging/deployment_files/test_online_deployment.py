@@ -198,6 +198,13 @@ def test_an_image_of_functions_is_the_one_to_build_on(files):
     assert files.read(f"model: azureml:m:1\nenvironment: {{image: {own}}}\n").base_image == own
     text = f"model: azureml:m:1\nenvironment: {{image: {base}, conda_file: conda.yml}}\n"
     assert files.read(text).base_image == base
+    named = files.read(f"model: azureml:m:1\nenvironment: {{name: env, version: 1, image: {own}}}\n")
+    assert (named.base_image, named.environment) == (own, None)
+
+
+def test_the_schema_alone_tells_what_the_file_is(files):
+    schema = "https://azuremlschemas.azureedge.net/latest/kubernetesOnlineDeployment.schema.json"
+    assert files.read(f"$schema: {schema}\nenvironment: azureml:e:1\n").environment == "azureml:e:1"
 
 
 def test_variables_become_the_texts_that_the_program_gets(files, warnings):
@@ -329,7 +336,7 @@ def test_only_the_first_of_many_ignored_keys_are_named(files):
     assert note.endswith("k38, k39 and 60 more")
 
 
-def test_all_that_is_wrong_is_said_at_once(files):
+def test_all_that_is_wrong_is_said_at_once_from_top_to_bottom(files):
     text = (
         "name: blue\n"
         "model: ./gone.pkl\n"
@@ -340,12 +347,12 @@ def test_all_that_is_wrong_is_said_at_once(files):
         "  conda_file: gone.yml\n"
         "environment_variables: A=1\n"
     )
-    assert set(files.errors(text)) == {
+    assert files.errors(text) == [
         "2 model",
         "5 code_configuration.scoring_script",
         "7 environment.conda_file",
         "8 environment_variables",
-    }
+    ]
 
 
 def test_what_the_command_line_gives_is_not_looked_at_in_the_file(files):
