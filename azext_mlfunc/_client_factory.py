@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from azext_mlfunc.probing.local_app import LocalTools
     from azext_mlfunc.probing.test import Tools
     from azext_mlfunc.registry.credentials import Given
+    from azext_mlfunc.workspace.cache import ModelCache
+    from azext_mlfunc.workspace.client import AzureMl
 
 
 def builders(cli_ctx: Any, build_network: str | None, use_cache: bool) -> tuple[Builder, ...]:
@@ -143,3 +145,41 @@ def probing(cli_ctx: Any) -> Tools:
         open_blobs=blobs,
         open_queues=queues,
     )
+
+
+def azure_ml(cli_ctx: Any, group: str | None, workspace: str | None) -> tuple[AzureMl, ModelCache]:
+    """What finds registered models and environments, and where models are kept.
+
+    :param group: the resource group of the workspace; None where none is given.
+    :param workspace: the workspace's name; None where none is given.
+    """
+    from azure.cli.core._profile import Profile
+    from azure.cli.core.profiles import ResourceType, get_sdk
+
+    from azext_mlfunc.deploying.arm import connect
+    from azext_mlfunc.packaging.dependencies import DEFAULT_LIMIT
+    from azext_mlfunc.workspace.access import Access, Identity
+    from azext_mlfunc.workspace.cache import ModelCache
+    from azext_mlfunc.workspace.client import AzureMl
+    from azext_mlfunc.workspace.storage import Container
+
+    def blob_sdk(name: str) -> Any:
+        return get_sdk(cli_ctx, ResourceType.DATA_STORAGE_BLOB, name)
+
+    def sign_in() -> Any:
+        return Profile(cli_ctx=cli_ctx).get_login_credentials(subscription_id=cli_ctx.data.get("subscription_id"))[0]
+
+    def open_container(url: str, access: Access) -> Container:
+        return Container(url, access, blob_sdk("_container_client#ContainerClient").from_container_url)
+
+    azure_ml = AzureMl(
+        arm=connect(cli_ctx),
+        group=group,
+        name=workspace,
+        storage_suffix=cli_ctx.cloud.suffixes.storage_endpoint,
+        open_container=open_container,
+        make_sas=lambda *words, **more: blob_sdk("_shared_access_signature#generate_container_sas")(*words, **more),
+        identity=Identity(sign_in),
+    )
+    limit = cli_ctx.config.getint("ml_func", "cache_gib", DEFAULT_LIMIT >> 30) << 30
+    return azure_ml, ModelCache(Path(cli_ctx.config.config_dir) / "ml-func" / "cache" / "models", limit)

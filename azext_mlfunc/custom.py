@@ -32,13 +32,14 @@ def package(
     from azext_mlfunc._validators import default_tag, find_script, resolve_registry
     from azext_mlfunc.packaging import package as packaging
     from azext_mlfunc.packaging.builders import choose_builder
+    from azext_mlfunc.packaging.models import LocalModel
     from azext_mlfunc.packaging.request import PackageRequest
     from azext_mlfunc.progress import AzProgress
     from azext_mlfunc.triggers import make_trigger
 
     script = find_script(entry_script, source_directory)
     request = PackageRequest(
-        models=tuple(Path(path) for path in model),
+        models=tuple(LocalModel(Path(path)) for path in model),
         entry_script=script,
         source_directory=Path(source_directory) if source_directory else script.parent,
         trigger=make_trigger(trigger, kwargs),

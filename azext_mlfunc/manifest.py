@@ -28,12 +28,19 @@ class Model:
     :param files: how many files it has.
     :param bytes: their size together.
     :param sha256: of the file; for a folder, of its sorted lines `<sha256>  <path>` as `sha256sum` prints them.
+    :param source: where a registered model is from: `workspace` or `registry` (its resource ID), `name`, `version`,
+        `uri`. None for one that lay on the machine of who packaged it.
     """
 
     name: str
     files: int
     bytes: int
     sha256: str
+    source: dict[str, str] | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """The document, without what is not known."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ class Manifest:
             "trigger": self.trigger,
             "entryScript": self.entry_script,
             "pythonVersion": self.python_version,
-            "models": [dataclasses.asdict(model) for model in self.models],
+            "models": [model.describe() for model in self.models],
             "environment": self.environment,
             "settings": self.settings,
         }

@@ -22,12 +22,17 @@ def base_image(python_version: str) -> str:
     return f"mcr.microsoft.com/azure-functions/python:4-python{python_version}"
 
 
-def settings(environment: Environment, entry_script: str) -> dict[str, str]:
-    """The environment variables of the image."""
+def settings(environment: Environment, entry_script: str, model_dir: str = MODEL_DIR) -> dict[str, str]:
+    """The environment variables of the image.
+
+    :param environment: what is installed in it.
+    :param entry_script: its path within the app's code.
+    :param model_dir: the folder of the models, see `models.model_dir`.
+    """
     common = {
         "AML_APP_ROOT": APP_ROOT,
         "AZUREML_ENTRY_SCRIPT": entry_script,
-        "AZUREML_MODEL_DIR": MODEL_DIR,
+        "AZUREML_MODEL_DIR": model_dir,
         # `/` is Azure ML's health probe, not the Functions welcome page.
         "AzureWebJobsDisableHomepage": "true",
         # Else the app gets the worker's own packages in a plain container and its own ones in Azure.

@@ -91,7 +91,7 @@ class Image:
             python_version=self.environment.python_version,
             models=tuple(packed),
             environment=environment | ({"lock": list(lock)} if lock else {}),
-            settings=settings(self.environment, script),
+            settings=settings(self.environment, script, models.model_dir(self.request.models)),
         )
 
     def function_app(self, manifest: Manifest) -> Iterator[Entry]:

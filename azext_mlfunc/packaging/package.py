@@ -76,9 +76,9 @@ def write_context(image: Image, folder: Path, progress: Progress) -> dict[str, A
             recommendation="Name a folder that does not exist yet, or an empty one.",
         )
     for model in image.request.models:
-        if folder.resolve().is_relative_to(model.resolve()):
+        if model.place and folder.resolve().is_relative_to(model.place.resolve()):
             raise FileOperationError(
-                f"{folder} lies in the model {model}, and would become part of it.",
+                f"{folder} lies in the model {model.place}, and would become part of it.",
                 recommendation="Name a folder outside of it.",
             )
     unwind_on_sigterm()  # what was begun is removed

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from azext_mlfunc.triggers.base import Trigger
+
+if TYPE_CHECKING:
+    from azext_mlfunc.packaging.models import ModelSource
 
 
 @dataclass(frozen=True)
 class PackageRequest:
     """The wish, not yet checked: paths are as given and may not exist.
 
-    :param models: model files or folders on this machine.
+    :param models: where the models come from.
     :param entry_script: the script with `init()` and `run()`.
     :param source_directory: the folder that is packed as the app's code; it holds the entry script.
     :param trigger: the trigger with its options.
@@ -26,7 +30,7 @@ class PackageRequest:
     :param registry: the registry's login server (`host` or `host:port`), or None to keep the image local.
     """
 
-    models: tuple[Path, ...]
+    models: tuple[ModelSource, ...]
     entry_script: Path
     source_directory: Path
     trigger: Trigger

@@ -34,7 +34,7 @@ def files(request: PackageRequest) -> list[SourceFile]:
     :raises OSError, UnicodeDecodeError: a folder or the ignore file cannot be read.
     """
     rules = load_rules(request.source_directory)
-    models = {os.path.realpath(model) for model in request.models}
+    models = {os.path.realpath(model.place) for model in request.models if model.place}
     found = _walk(request.source_directory, "", rules, models)
     return sorted(found, key=lambda file: file.relative)
 

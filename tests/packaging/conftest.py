@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from azext_mlfunc.findings import Finding
+from azext_mlfunc.packaging.models import LocalModel
 from azext_mlfunc.packaging.request import PackageRequest
 from azext_mlfunc.triggers import HttpTrigger
 
@@ -30,7 +31,7 @@ class Project:
 
     def request(self, **changes: Any) -> PackageRequest:
         sound = PackageRequest(
-            models=(self.folder / "model.pkl",),
+            models=(LocalModel(self.folder / "model.pkl"),),
             entry_script=self.folder / "src" / "score.py",
             source_directory=self.folder / "src",
             trigger=HttpTrigger(),

@@ -12,6 +12,7 @@ from helpers import read_all
 from azext_mlfunc.manifest import LABEL
 from azext_mlfunc.packaging import package
 from azext_mlfunc.packaging.image import Tally
+from azext_mlfunc.packaging.models import LocalModel
 from azext_mlfunc.triggers import NAMES, BlobTrigger, make_trigger
 from fakes import MemoryBuilder, RecordingProgress
 
@@ -134,5 +135,5 @@ def test_the_same_project_gives_the_same_context_byte_for_byte(project):
 def test_what_cannot_be_read_is_a_finding(project):
     long = project.folder / ("x" * 300)
     with pytest.raises(ValidationError) as raised:
-        package.plan(project.request(models=(long,), source_directory=long))
+        package.plan(project.request(models=(LocalModel(long),), source_directory=long))
     assert "it cannot be read: File name too long" in raised.value.error_msg

@@ -10,10 +10,11 @@ import pytest
 from helpers import read_all
 
 from azext_mlfunc.packaging import models
+from azext_mlfunc.packaging.models import LocalModel
 
 
 def check(project, *paths):
-    return [f.found for f in models.check(project.request(models=tuple(project.folder / p for p in paths)))]
+    return [f.found for f in models.check(project.request(models=tuple(LocalModel(project.folder / p) for p in paths)))]
 
 
 def test_missing_and_empty_models_are_all_found(project):
@@ -57,7 +58,7 @@ def test_a_model_that_holds_the_code_is_refused(project, path):
 def test_a_former_context_in_a_model_is_not_packed(project):
     project.write("m/w", "w")
     project.write("m/context/wwwroot/mlfunc.json", "{}")
-    assert read_all(models.entries((project.folder / "m",), [])) == {"models/m/w": b"w"}
+    assert read_all(models.entries((LocalModel(project.folder / "m"),), [])) == {"models/m/w": b"w"}
 
 
 def test_no_model_at_all(project):
@@ -66,7 +67,7 @@ def test_no_model_at_all(project):
 
 def test_a_file_keeps_its_name_and_its_checksum(project):
     packed = []
-    entries = read_all(models.entries((project.folder / "model.pkl",), packed))
+    entries = read_all(models.entries((LocalModel(project.folder / "model.pkl"),), packed))
     assert entries == {"models/model.pkl": b"a model"}
     [model] = packed
     assert (model.name, model.files, model.bytes) == ("model.pkl", 1, 7)
@@ -77,7 +78,7 @@ def test_a_folder_keeps_its_name_and_has_the_checksum_that_sha256sum_gives(proje
     project.write("bert/weights.bin", "w")
     project.write("bert/tokenizer/vocab.txt", "v")
     packed = []
-    entries = read_all(models.entries((project.folder / "bert",), packed))
+    entries = read_all(models.entries((LocalModel(project.folder / "bert"),), packed))
     assert set(entries) == {"models/bert/weights.bin", "models/bert/tokenizer/vocab.txt"}
     lines = subprocess.run(
         "sha256sum bert/weights.bin bert/tokenizer/vocab.txt",
@@ -95,7 +96,7 @@ def test_the_name_is_that_of_the_folder_however_it_is_written(project, path):
     (project.folder / "x").mkdir()
     project.write("bert/w", "w")
     packed = []
-    read_all(models.entries((project.folder / path,), packed))
+    read_all(models.entries((LocalModel(project.folder / path),), packed))
     assert packed[0].name == "bert"
 
 
@@ -104,5 +105,5 @@ def test_links_of_a_model_cache_are_followed_and_cycles_end(project):
     (project.folder / "hub").mkdir()
     (project.folder / "hub" / "weights.bin").symlink_to(blob)
     (project.folder / "hub" / "again").symlink_to(project.folder / "hub")
-    entries = read_all(models.entries((project.folder / "hub",), []))
+    entries = read_all(models.entries((LocalModel(project.folder / "hub"),), []))
     assert entries == {"models/hub/weights.bin": b"weights"}

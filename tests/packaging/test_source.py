@@ -8,6 +8,7 @@ import pytest
 from helpers import read_all
 
 from azext_mlfunc.packaging import source
+from azext_mlfunc.packaging.models import LocalModel
 
 
 def found(project, **changes):
@@ -73,7 +74,7 @@ def test_links_to_what_is_not_packed_are_refused(project):
     project.write("src/.amlignore", "data.csv\n")
     (project.folder / "src" / "to-data").symlink_to("data.csv")
     (project.folder / "src" / "to-model").symlink_to("model/w")
-    found_links = found(project, models=(project.folder / "src" / "model",))
+    found_links = found(project, models=(LocalModel(project.folder / "src" / "model"),))
     assert [what for _, what in found_links] == [
         "a symbolic link to data.csv, which is not packed with the code",
         "a symbolic link to model/w, which is not packed with the code",
@@ -102,7 +103,7 @@ def test_the_files_are_sorted_and_whole(project):
 def test_a_model_within_the_source_directory_is_not_packed_twice(project):
     project.write("src/model/weights.bin", "w")
     project.write("src/other.pkl", "o")
-    models = (project.folder / "src" / "model", project.folder / "src" / "other.pkl")
+    models = tuple(LocalModel(project.folder / "src" / name) for name in ("model", "other.pkl"))
     assert names(project, models=models) == ["app/score.py"]
 
 

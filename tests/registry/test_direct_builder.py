@@ -16,6 +16,7 @@ from azext_mlfunc.packaging import package
 from azext_mlfunc.packaging.builders.direct import DirectBuilder
 from azext_mlfunc.packaging.dependencies import LayerCache
 from azext_mlfunc.packaging.image import Tally
+from azext_mlfunc.packaging.models import LocalModel
 from azext_mlfunc.packaging.request import PackageRequest
 from azext_mlfunc.registry.client import Registry
 from azext_mlfunc.registry.credentials import Credentials, Secret
@@ -63,7 +64,7 @@ def request_for(tmp_path: Path) -> Callable[..., PackageRequest]:
 
     def request(host: str, base: str) -> PackageRequest:
         return PackageRequest(
-            models=(tmp_path / "model.pkl",),
+            models=(LocalModel(tmp_path / "model.pkl"),),
             entry_script=tmp_path / "src" / "score.py",
             source_directory=tmp_path / "src",
             trigger=HttpTrigger(),
