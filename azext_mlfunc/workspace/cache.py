@@ -70,7 +70,7 @@ class ModelCache:
         """
         key = hashlib.sha256(json.dumps([PIECE, list(identity), list(sizes)]).encode()).hexdigest()
         with _disk(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(0o700, parents=True, exist_ok=True)
             slot = Slot(self.folder / key, sizes)
             if not slot.is_ours and not slot.is_whole:
                 slot.close()

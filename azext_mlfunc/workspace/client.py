@@ -8,6 +8,7 @@ Registries were never recorded: the operations are those of the REST specificati
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,7 +20,7 @@ from azext_mlfunc.registry.credentials import Secret
 from azext_mlfunc.workspace import errors
 from azext_mlfunc.workspace.access import Access, AccountKey, Identity, Sas
 from azext_mlfunc.workspace.reference import Asset, RegistryAsset, WorkspaceAsset, workspace_id
-from azext_mlfunc.workspace.storage import Container, Listing, account_of
+from azext_mlfunc.workspace.storage import Container, Listing
 from azext_mlfunc.workspace.uri import BlobUrl, DatastorePath, parse_uri, shown
 
 _API = "2024-04-01"
@@ -382,9 +383,8 @@ class AzureMl:
         from azure.cli.core.azclierror import ValidationError
 
         parts = urlsplit(address)
-        host = (parts.hostname or "").lower()
-        known = (self.storage_suffix, _DNS_ZONES)
-        if parts.scheme != "https" or not account_of(address) or not host.endswith(tuple(f".{each}" for each in known)):
+        suffixes = "|".join(re.escape(each) for each in (self.storage_suffix, _DNS_ZONES))
+        if parts.scheme != "https" or not re.fullmatch(rf"[a-z0-9-]+(\.z[0-9]+)?\.blob\.({suffixes})", parts.netloc):
             raise ValidationError(
                 f"{where[0].upper()}{where[1:]} leads to {parts.scheme}://{parts.netloc}; expected "
                 f"https://….blob.{self.storage_suffix}: neither a key nor your own token is sent elsewhere.",

@@ -24,7 +24,7 @@ _VERSION = rf"(?::(?P<version>{_NAME})|@(?P<label>{_NAME}))"
 _TAIL = (
     rf"/(?P<kind>models|environments)/(?P<name>{_NAME})(?:/versions/(?P<version>{_NAME})|/labels/(?P<label>{_NAME}))"
 )
-_SHORT = re.compile(rf"(?:azureml:)?(?P<name>{_NAME}){_VERSION}")
+_SHORT = re.compile(rf"(?:azureml:|(?!azureml:))(?P<name>{_NAME}){_VERSION}")
 _RESOURCE = re.compile(
     r"(?:azureml:(?=/subscriptions)|azureml:/(?=/subscriptions))?"
     r"/subscriptions/(?P<subscription>[^/]+)/resourcegroups/(?P<group>[^/]+)"

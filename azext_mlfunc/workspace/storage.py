@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from azext_mlfunc.workspace import errors
 from azext_mlfunc.workspace.access import Access
@@ -185,8 +185,3 @@ def _file(found: Any, path: str) -> RemoteFile:
         raise errors.hostile_name(found.name)
     md5 = found.content_settings.content_md5
     return RemoteFile(path, found.name, found.size, f'"{str(found.etag).strip(chr(34))}"', bytes(md5) if md5 else None)
-
-
-def account_of(container: str) -> str:
-    """The name of the storage account in a container's address."""
-    return urlsplit(container).netloc.partition(".")[0]
