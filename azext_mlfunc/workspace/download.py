@@ -69,6 +69,8 @@ class Download:
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopped.set()  # nobody waits for what is on its way: a thread ends with its block
+        with self._news:
+            self._news.notify_all()
 
     def chunks(self, number: int) -> Iterator[bytes]:
         """Yield the bytes of a file, whose number is among the wanted ones.
@@ -117,15 +119,16 @@ class Download:
                     self._news.notify_all()
         except BaseException as problem:
             with self._news:
-                self._failure = self._failure or problem
+                if not self._stopped.is_set():
+                    self._failure = problem
+                    self._stopped.set()
                 self._news.notify_all()
-            self._stopped.set()
 
     def _wait_for(self, piece: Piece) -> None:
         with self._news:
-            self._news.wait_for(lambda: self._slot.has(piece) or self._failure)
-            if not self._slot.has(piece) and self._failure:
-                raise self._failure
+            self._news.wait_for(lambda: self._slot.has(piece) or self._stopped.is_set())
+            if not self._slot.has(piece):
+                raise self._failure or RuntimeError("the download was closed before all of it was read")
 
     def _while_wanted(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
         for block in blocks:
