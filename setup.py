@@ -22,7 +22,7 @@ setup(
     license="MIT",
     author="The az ml-func authors",
     packages=find_packages(include=["azext_mlfunc", "azext_mlfunc.*"]),
-    package_data={"azext_mlfunc": ["azext_metadata.json"]},
+    package_data={"azext_mlfunc": ["azext_metadata.json", "mlflow_scoring/*.py"]},
     python_requires=">=3.10",
     install_requires=["docker>=7.1,<8", "python-dxf>=12.1.1,<13"],
     classifiers=[
