@@ -76,7 +76,7 @@ def find_model(folder: Path) -> Path:
         if found:
             return found[0]
     raise FileNotFoundError(
-        f"{folder} holds no MLflow model: there is no file MLmodel in it, nor {DEEPEST} folders below."
+        f"{folder} holds no MLflow model: there is no file MLmodel in it, nor in the folders up to {DEEPEST} below it."
     )
 
 
@@ -94,7 +94,7 @@ def read(data: str, content_type: str) -> tuple[str, Any, Any]:
         found = f"The body is not JSON ({problem})" if data.strip() else "The body is empty"
         raise BadRequest(f"{found}; {expected}.") from None
     if not isinstance(request, dict):
-        raise BadRequest(f"The body is JSON, but a {type(request).__name__}; {expected}.")
+        raise BadRequest(f"The body is JSON, but no object; {expected}.")
     names = [name for name in FORMATS if name in request]
     if len(names) != 1:
         listed = ", ".join(list(request)[:20]) or "none"
@@ -105,25 +105,29 @@ def read(data: str, content_type: str) -> tuple[str, Any, Any]:
 def as_model_input(name: str, value: Any) -> Any:
     """What the model is given: a DataFrame, an array, or arrays by name, with the types of the model's signature.
 
-    :raises BadRequest: the data cannot be read as what its format says.
+    :param name: the format, `csv` or one of `FORMATS`.
+    :raises BadRequest: the data is not what its format says.
     """
     schema = model.metadata.get_input_schema()
-    if name == "input_data":  # Azure ML's one key for what MLflow has two for
-        is_table = isinstance(value, dict) and {"columns", "data"} <= value.keys() <= {"columns", "index", "data"}
-        source, name = name, "dataframe_split" if is_table else "inputs"
-    else:
-        source = name
+    key = name if name != "input_data" else "dataframe_split" if _is_table(value) else "inputs"
     try:
-        if name == "inputs" and model.metadata.to_dict().get("is_signature_from_type_hint"):
-            return value  # such a model checks it itself
-        if name == "csv":
+        if model.metadata.to_dict().get("is_signature_from_type_hint"):
+            if name in ("input_data", "inputs"):
+                return value  # the model checks it itself
+            raise ValueError("the model's signature is a type hint, so its data must be in inputs or input_data")
+        if key == "csv":
             types = dict(zip(schema.input_names(), schema.pandas_types(), strict=True)) if schema else None
             return pandas.read_csv(io.StringIO(value), dtype=types)
-        if name.startswith("dataframe_"):
-            return dataframe_from_parsed_json(value, name.removeprefix("dataframe_"), schema)
-        return parse_tf_serving_input({name: value}, schema)
+        if key.startswith("dataframe_"):
+            return dataframe_from_parsed_json(value, key.removeprefix("dataframe_"), schema)
+        return parse_tf_serving_input({key: value}, schema)
     except Exception as problem:
-        raise BadRequest(f"'{source}' cannot be read: {reason(problem)}") from problem
+        raise BadRequest(f"{name} cannot be read: {reason(problem)}") from problem
+
+
+def _is_table(value: Any) -> bool:
+    """Whether Azure ML takes it for a table and not for tensors by name."""
+    return isinstance(value, dict) and {"columns", "data"} <= value.keys() <= {"columns", "index", "data"}
 
 
 def as_json(predictions: Any) -> Any:
