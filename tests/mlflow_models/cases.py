@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -93,6 +94,10 @@ def _described(np: Any, pd: Any) -> tuple[Any]:
     return (table.astype({"small": "float32", "day": "datetime64[ns]"}),)
 
 
+def _years(np: Any, pd: Any) -> tuple[Any]:
+    return ([datetime.datetime(2026, 1, 2, 3, 4, 5)],)
+
+
 def _kind(kind: str) -> Callable[[Any, Any], tuple[Any]]:
     return lambda np, pd: (pd.DataFrame({"kind": [kind]}),)
 
@@ -164,6 +169,8 @@ CASES: dict[str, Case] = {
     # A model whose signature is its type hint.
     "lengths: inputs": Case("lengths", {"inputs": ["a", "bcd"]}, lambda np, pd: (["a", "bcd"],)),
     "lengths: Azure ML's list": Case("lengths", {"input_data": ["a", "bcd"]}, lambda np, pd: (["a", "bcd"],)),
+    "years: inputs": Case("years", {"inputs": ["2026-01-02T03:04:05"]}, _years),
+    "years: Azure ML's list": Case("years", {"input_data": ["2026-01-02T03:04:05"]}, _years),
     # What models may answer, in both forms.
     **{f"kinds: {kind}": Case("kinds", {"inputs": {"kind": [kind]}}, _kind(kind)) for kind in KINDS},
     **{f"kinds: {kind}, as Azure ML": Case("kinds", {"input_data": {"kind": [kind]}}, _kind(kind)) for kind in KINDS},

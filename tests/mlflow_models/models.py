@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import sys
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,13 @@ class Lengths(PythonModel):
         return [len(text) for text in model_input]
 
 
+class Years(PythonModel):
+    """Its type hint is a type that JSON does not have."""
+
+    def predict(self, model_input: list[datetime.datetime]) -> list[int]:
+        return [day.year for day in model_input]
+
+
 def save_all(folder: Path) -> None:
     """Save each model to a folder of its name."""
     table = pd.DataFrame({"a": [1.0, 2.0, 4.0], "b": [1, 3, 5]})
@@ -98,6 +106,7 @@ def save_all(folder: Path) -> None:
         ("described", Described(), ModelSignature(Schema(columns))),
         ("described without signature", Described(), None),
         ("lengths", Lengths(), None),
+        ("years", Years(), None),
     ):
         given = {"signature": signature} if signature else {}
         mlflow.pyfunc.save_model(folder / name, python_model=model, pip_requirements=["mlflow", "pandas"], **given)

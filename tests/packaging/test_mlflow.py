@@ -275,9 +275,20 @@ def test_an_environment_with_the_small_mlflow_and_no_pandas(model):
     assert mlflow.read(model(env, requirements_txt=small + "pandas\n")).findings == ()
 
 
-def test_mlflow_among_the_conda_packages_will_do(model):
-    text = CONDA.format(python="3.12.3").replace("  - mlflow==2.9.2\n", "").replace("- pip:", "- mlflow=2.9.2\n- pip:")
+@pytest.mark.parametrize("line", ["mlflow=2.9.2", "conda-forge::mlflow=2.9.2"])
+def test_mlflow_among_the_conda_packages_will_do(model, line):
+    text = CONDA.format(python="3.12.3").replace("  - mlflow==2.9.2\n", "").replace("- pip:", f"- {line}\n- pip:")
     assert mlflow.read(model(conda_yaml=text)).findings == ()
+
+
+def test_the_python_of_python_env_comes_before_that_of_mlmodel(model):
+    folder = model("{virtualenv: python_env.yaml}", python_env_yaml=PYTHON_ENV.format(python="3.13.1"))
+    assert mlflow.read(folder).python_version == "3.13"
+
+
+def test_environments_of_a_kind_that_nobody_knows_do_not_matter(model):
+    found = mlflow.read(model("{container: image.txt, conda: conda.yaml, virtualenv: 3}"))
+    assert (found.findings, found.conda_file) == ((), found.folder / "conda.yaml")
 
 
 def test_what_was_read_does_not_change(model):
