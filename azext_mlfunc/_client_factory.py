@@ -147,6 +147,24 @@ def probing(cli_ctx: Any) -> Tools:
     )
 
 
+def image_settings(cli_ctx: Any, image: str) -> dict[str, str] | None:
+    """The environment variables of an image, as its registry has it; None where it cannot be read."""
+    from azure.cli.core.azclierror import AzCLIError
+
+    from azext_mlfunc.registry.client import Registry
+    from azext_mlfunc.registry.credentials import credential_sources
+    from azext_mlfunc.registry.reference import parse_reference
+
+    try:
+        reference = parse_reference(image)
+        with Registry(reference.host, reference.repository, credential_sources(cli_ctx)) as registry:
+            config = registry.config(registry.manifest(reference.identifier))
+    except AzCLIError:
+        return None
+    lines = (config.get("config") or {}).get("Env") or []
+    return dict(line.partition("=")[::2] for line in lines)
+
+
 def azure_ml(cli_ctx: Any, group: str | None, workspace: str | None) -> tuple[AzureMl, ModelCache]:
     """What finds registered models and environments, and where models are kept.
 

@@ -27,9 +27,41 @@ def load_arguments(self: Any, _: str) -> None:
             action="extend",
             options_list=["--model", "-m"],
             validator=validate_package,
-            help="Model files or folders. Each lies in AZUREML_MODEL_DIR under its own name.",
+            help="Model files or folders, each in AZUREML_MODEL_DIR under its own name; or registered models: "
+            "NAME:VERSION, azureml:NAME@latest, a resource ID, azureml://registries/….",
         )
-        c.argument("entry_script", path, help="The script with init() and run(), as Azure Machine Learning runs it.")
+        c.argument(
+            "entry_script",
+            path,
+            help="The script with init() and run(), as Azure Machine Learning runs it. An MLflow model needs none.",
+        )
+        c.argument(
+            "file",
+            path,
+            nargs="+",
+            action="extend",
+            options_list=["--file", "-f"],
+            help="Deployment files: of an online deployment (az ml), an inferenceconfig.json, package options of the "
+            "retired preview. Options of the command win over them.",
+        )
+        c.argument(
+            "resource_group_name",
+            help="The resource group of the workspace.",
+            arg_group="Azure Machine Learning",
+        )
+        c.argument(
+            "workspace_name",
+            options_list=["--workspace-name", "-w"],
+            help="The Azure Machine Learning workspace that models and environments are registered in. Without "
+            "--registry its own container registry is used.",
+            arg_group="Azure Machine Learning",
+        )
+        c.argument(
+            "environment",
+            options_list=["--environment", "-e"],
+            help="A registered environment: NAME:VERSION, azureml:NAME@latest, a resource ID, azureml://registries/….",
+            arg_group="Azure Machine Learning",
+        )
         c.argument(
             "source_directory",
             path,
@@ -47,7 +79,9 @@ def load_arguments(self: Any, _: str) -> None:
             "no_cache", action="store_true", help="Make the dependencies' layer anew, though it may be in the cache."
         )
         c.argument("requirements", path, options_list=["--requirements", "-r"], help="A pip requirements file.")
-        c.argument("trigger", arg_type=get_enum_type(TRIGGER_NAMES), help="What the function is called by.")
+        c.argument(
+            "trigger", arg_type=get_enum_type(TRIGGER_NAMES), help="What the function is called by. Default: http."
+        )
         c.argument(
             "registry",
             help="The name of an Azure Container Registry, or any registry's login server, to push to with the "

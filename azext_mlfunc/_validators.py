@@ -34,11 +34,27 @@ def validate_package(namespace: Any) -> None:
     """Refuse empty values, and options that exclude each other.
 
     :raises azure.cli.core.azclierror.InvalidArgumentValueError: an option is empty.
-    :raises azure.cli.core.azclierror.MutuallyExclusiveArgumentError: --context-only with an option of a build.
+    :raises azure.cli.core.azclierror.MutuallyExclusiveArgumentError: --context-only with an option of a build; two
+        options that say what to install.
+    :raises azure.cli.core.azclierror.RequiredArgumentMissingError: there is no model; a workspace without its group.
     """
-    from azure.cli.core.azclierror import MutuallyExclusiveArgumentError
+    from azure.cli.core.azclierror import MutuallyExclusiveArgumentError, RequiredArgumentMissingError
 
     refuse_empty(namespace)
+    if not namespace.model and not namespace.file:
+        raise RequiredArgumentMissingError("There is no model.", "Name it with --model, or in a file with --file.")
+    packages = {
+        "--environment": namespace.environment,
+        "--conda-file": namespace.conda_file,
+        "--requirements": namespace.requirements,
+    }
+    given = [name for name, value in packages.items() if value]
+    if namespace.environment and len(given) > 1:
+        raise MutuallyExclusiveArgumentError(
+            f"{' and '.join(given)} both say what to install.", "Leave one of them out."
+        )
+    if namespace.workspace_name and not namespace.resource_group_name:
+        raise RequiredArgumentMissingError("--workspace-name needs --resource-group.", "Give both.")
     if namespace.context_only and namespace.registry:
         raise MutuallyExclusiveArgumentError(
             "--context-only builds and pushes nothing, and --registry names where to push.", "Leave out one of them."

@@ -8,12 +8,16 @@ from typing import Any
 
 def package(
     cmd: Any,
-    model: list[str],
-    entry_script: str,
+    model: list[str] | None = None,
+    entry_script: str | None = None,
     source_directory: str | None = None,
     conda_file: str | None = None,
     requirements: str | None = None,
-    trigger: str = "http",
+    environment: str | None = None,
+    file: list[str] | None = None,
+    resource_group_name: str | None = None,
+    workspace_name: str | None = None,
+    trigger: str | None = None,
     registry: str | None = None,
     image_name: str = "package",
     image_tag: str | None = None,
@@ -28,37 +32,48 @@ def package(
 ) -> dict[str, Any]:
     """Package a model and its entry script as the image of a function app. The arguments are those of the
     command; `kwargs` are the options of all triggers (`az` knows catch-all parameters by this name only)."""
-    from azext_mlfunc._client_factory import builders
+    from azext_mlfunc import _client_factory
     from azext_mlfunc._validators import default_tag, find_script, resolve_registry
     from azext_mlfunc.packaging import package as packaging
     from azext_mlfunc.packaging.builders import choose_builder
-    from azext_mlfunc.packaging.models import LocalModel
-    from azext_mlfunc.packaging.request import PackageRequest
+    from azext_mlfunc.packaging.options import Options, Resolver, Surroundings
     from azext_mlfunc.progress import AzProgress
-    from azext_mlfunc.triggers import make_trigger
 
-    script = find_script(entry_script, source_directory)
-    request = PackageRequest(
-        models=tuple(LocalModel(Path(path)) for path in model),
-        entry_script=script,
-        source_directory=Path(source_directory) if source_directory else script.parent,
-        trigger=make_trigger(trigger, kwargs),
-        image_name=image_name,
-        image_tag=image_tag or default_tag(),
-        conda_file=Path(conda_file) if conda_file else None,
-        requirements=Path(requirements) if requirements else None,
-        lock=Path(lock) if lock else None,
+    options = Options(
+        models=tuple(model or ()),
+        entry_script=entry_script,
+        source_directory=source_directory,
+        conda_file=conda_file,
+        requirements=requirements,
+        lock=lock,
+        environment=environment,
         python_version=python_version,
         base_image=base_image,
-        registry=resolve_registry(cmd.cli_ctx, registry),
+        trigger=trigger,
+        trigger_options=kwargs,
+        image_name=image_name,
+        image_tag=image_tag or default_tag(),
+        files=tuple(Path(path) for path in file or ()),
+    )
+    around = Surroundings(
+        open_azure_ml=lambda: _client_factory.azure_ml(cmd.cli_ctx, resource_group_name, workspace_name),
+        find_script=find_script,
+        read_settings=lambda image: _client_factory.image_settings(cmd.cli_ctx, image),
     )
     progress = AzProgress(cmd.cli_ctx)
     try:
-        image = packaging.plan(request)
-        if context_only:
-            return packaging.write_context(image, Path(context_only), progress)
-        ways = builders(cmd.cli_ctx, build_network=build_network, use_cache=not no_cache)
-        return packaging.package(image, choose_builder(build, image, ways, progress), progress)
+        with Resolver(options, around) as resolver:
+            server = resolve_registry(cmd.cli_ctx, registry)
+            if server is None and workspace_name and not context_only:
+                server = resolver.azure_ml[0].login_server()
+            request = resolver.request(server)
+            image = packaging.plan(request, resolver.placed)
+            for note in resolver.notes:
+                progress.step(note)
+            if context_only:
+                return packaging.write_context(image, Path(context_only), progress)
+            ways = _client_factory.builders(cmd.cli_ctx, build_network=build_network, use_cache=not no_cache)
+            return packaging.package(image, choose_builder(build, image, ways, progress), progress)
     finally:
         progress.done()  # whatever happened, no live line stays behind
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from azext_mlfunc.manifest import FILE_NAME, FUNCTION_NAME, Manifest, Model
-from azext_mlfunc.packaging import models, source
+from azext_mlfunc.packaging import models, source, variables
 from azext_mlfunc.packaging.context import Entry, text_entry
 from azext_mlfunc.packaging.dockerfile import base_image, dockerfile, settings
 from azext_mlfunc.packaging.environment import Environment
@@ -84,14 +84,17 @@ class Image:
         :param lock: the packages that a builder resolved the environment to, where it did so itself.
         """
         script = source.entry_script_path(self.request)
-        environment = {"kind": self.environment.kind, "leftOut": list(self.environment.left_out)}
+        environment: dict[str, Any] = {"kind": self.environment.kind, "leftOut": list(self.environment.left_out)}
+        if self.request.environment_source:
+            environment["source"] = dict(self.request.environment_source)
         return Manifest(
             trigger=self.request.trigger.describe(),
             entry_script=script,
             python_version=self.environment.python_version,
             models=tuple(packed),
             environment=environment | ({"lock": list(lock)} if lock else {}),
-            settings=settings(self.environment, script, models.model_dir(self.request.models)),
+            settings=variables.kept(self.request)
+            | settings(self.environment, script, models.model_dir(self.request.models)),
         )
 
     def function_app(self, manifest: Manifest) -> Iterator[Entry]:

@@ -9,11 +9,12 @@ from typing import Any
 
 from azext_mlfunc.findings import Finding, report
 from azext_mlfunc.interruption import unwind_on_sigterm
-from azext_mlfunc.packaging import entry_script, environment, models, names, source
+from azext_mlfunc.packaging import entry_script, environment, models, names, source, variables
 from azext_mlfunc.packaging.builders.base import Builder, Built
 from azext_mlfunc.packaging.context import write_folder
 from azext_mlfunc.packaging.image import Image, Tally
 from azext_mlfunc.packaging.layout import is_context
+from azext_mlfunc.packaging.models import RegisteredModel
 from azext_mlfunc.packaging.request import PackageRequest
 from azext_mlfunc.progress import Progress
 
@@ -29,17 +30,19 @@ CHECKS: tuple[Check, ...] = (
     environment.check,
     source.check,
     _check_trigger,
+    variables.check,
     names.check,
 )
 """Everything that is looked at before anything is built; each yields all that it finds, and runs no user code."""
 
 
-def plan(request: PackageRequest) -> Image:
+def plan(request: PackageRequest, placed: Callable[[Finding], Finding] = lambda finding: finding) -> Image:
     """Check the request and turn it into an image to build. Only reads.
 
+    :param placed: a finding with the place that the user knows.
     :raises azure.cli.core.azclierror.ValidationError: the checks found errors; it holds all of them.
     """
-    report(chain.from_iterable(_found(check, request) for check in CHECKS))
+    report(map(placed, chain.from_iterable(_found(check, request) for check in CHECKS)))
     return Image(request, environment.load(request), tuple(source.files(request)))
 
 
@@ -100,6 +103,11 @@ def _is_replaceable(folder: Path) -> bool:
 
 
 def _announce(image: Image, progress: Progress) -> None:
+    for model in image.request.models:
+        if isinstance(model, RegisteredModel):
+            where = "in the cache" if model.is_cached else "to be downloaded"
+            parent = model.version.parent.rpartition("/")[2]
+            progress.step(f"Model {model.name.replace('/', ':')} of {parent}, {model.size >> 20} MiB, {where}")
     for note in image.environment.notes:
         progress.step(note)
 
@@ -115,4 +123,6 @@ def _result(image: Image, tally: Tally, built: Built) -> dict[str, Any]:
         "size": built.size,
         "files": tally.files,
         "lock": tally.manifest.environment.get("lock", []),
+        "models": [model.describe() for model in tally.manifest.models],
+        "environment": tally.manifest.environment.get("source"),
     }

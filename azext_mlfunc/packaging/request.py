@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ class PackageRequest:
     :param python_version: `3.X` where the user chose one.
     :param base_image: the image to build on where the user chose one.
     :param registry: the registry's login server (`host` or `host:port`), or None to keep the image local.
+    :param variables: environment variables that the user wants in the image.
+    :param environment_source: where the environment is registered; empty where it is not.
     """
 
     models: tuple[ModelSource, ...]
@@ -42,6 +45,8 @@ class PackageRequest:
     python_version: str | None = None
     base_image: str | None = None
     registry: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    environment_source: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def repository(self) -> str:
