@@ -57,7 +57,8 @@ class Case:
         if self.format != "input_data":
             return self.text
         data = self.body["input_data"]
-        key = "dataframe_split" if isinstance(data, dict) and "columns" in data else "inputs"
+        is_table = isinstance(data, dict) and "columns" in data and "more" not in data
+        key = "dataframe_split" if is_table else "inputs"
         return json.dumps({key: data, **{name: value for name, value in self.body.items() if name == "params"}})
 
 
@@ -92,6 +93,10 @@ def _unscaled(np: Any, pd: Any) -> tuple[Any]:
 def _described(np: Any, pd: Any) -> tuple[Any]:
     table = pd.DataFrame([{**DESCRIBED, "data": b"\x00\xff", "day": pd.Timestamp(DESCRIBED["day"])}])
     return (table.astype({"small": "float32", "day": "datetime64[ns]"}),)
+
+
+def _parts(np: Any, pd: Any) -> tuple[Any]:
+    return ({"columns": np.array([1.5]), "data": np.array([2]), "more": np.array([3])},)
 
 
 def _years(np: Any, pd: Any) -> tuple[Any]:
@@ -165,6 +170,9 @@ CASES: dict[str, Case] = {
     ),
     "described without signature: dataframe_records": Case(
         "described without signature", {"dataframe_records": [DESCRIBED]}, lambda np, pd: (pd.DataFrame([DESCRIBED]),)
+    ),
+    "described without signature: Azure ML's columns, called as a table's parts": Case(
+        "described without signature", {"input_data": {"columns": [1.5], "data": [2], "more": [3]}}, _parts
     ),
     # A model whose signature is its type hint.
     "lengths: inputs": Case("lengths", {"inputs": ["a", "bcd"]}, lambda np, pd: (["a", "bcd"],)),
