@@ -57,6 +57,18 @@ def is_mlflow(folder: Path) -> bool:
     return (folder / MLMODEL).is_file()
 
 
+def files_to_read(folder: Path) -> tuple[str, ...]:
+    """The files that `read` may look for beside MLmodel, by their names in the folder.
+
+    Of a model that is not on this machine, they and MLmodel are all that has to be fetched.
+
+    :param folder: holds MLmodel at least.
+    """
+    flavor = _Draft(folder).read_flavor() or {}
+    names = (*_named_files(flavor.get("env")).values(), *_FILES.values())
+    return tuple(dict.fromkeys(name for name in names if _is_within(folder, name)))
+
+
 def read(folder: Path, *, python_version: str | None = None, with_environment: bool = True) -> MlflowModel:
     """Read a model's folder. Only reads, and runs nothing of it.
 
@@ -129,10 +141,9 @@ class _Draft:
     def _choose_file(self, env: object) -> tuple[str, Path | None]:
         """The environment file that counts, and who reads it: a file that MLmodel names, else the first that is there.
 
-        :param env: a file's name, which is conda's (MLflow 1), or the names by who reads them.
+        :param env: what MLmodel says of it.
         """
-        known = {"conda": env} if isinstance(env, str) else env if isinstance(env, dict) else {}
-        named = {kind: name for kind, name in known.items() if kind in _FILES and isinstance(name, str)}
+        named = _named_files(env)
         present = {kind: name for kind, name in (named or _FILES).items() if self._has(name)}
         kind = next((kind for kind in _FILES if kind in present), "")
         missing = [name for kind, name in named.items() if kind not in present]
@@ -247,9 +258,7 @@ class _Draft:
         return None
 
     def _has(self, name: str) -> bool:
-        """Whether the model's folder holds a file; what lies outside of it is not the model's."""
-        path = (self.folder / name).resolve()
-        return path.is_file() and path.is_relative_to(self.folder.resolve())
+        return (self.folder / name).is_file() and _is_within(self.folder, name)
 
     def _find(
         self,
@@ -261,3 +270,17 @@ class _Draft:
         severity: Literal["error", "warning"] = "error",
     ) -> None:
         self.findings.append(Finding(where, found, expected, remedy, line, severity))
+
+
+def _named_files(env: object) -> dict[str, str]:
+    """The environment files that MLmodel names, by who reads them.
+
+    :param env: a file's name, which is conda's (MLflow 1), or a mapping such as is returned.
+    """
+    known = {"conda": env} if isinstance(env, str) else env if isinstance(env, dict) else {}
+    return {kind: name for kind, name in known.items() if kind in _FILES and isinstance(name, str)}
+
+
+def _is_within(folder: Path, name: str) -> bool:
+    """Whether a name leads to somewhere in the folder; what lies outside of it is not the model's."""
+    return (folder / name).resolve().is_relative_to(folder.resolve())

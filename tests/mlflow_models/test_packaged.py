@@ -12,6 +12,7 @@ from mlflow_models.cases import CASES
 from runtime.worker_app import InvocationFailed, Request, WorkerApp
 
 from azext_mlfunc.packaging import mlflow, package
+from azext_mlfunc.packaging.models import LocalModel
 from azext_mlfunc.packaging.request import PackageRequest
 from azext_mlfunc.triggers import make_trigger
 from fakes import RecordingProgress
@@ -23,7 +24,7 @@ def request(model: Path, trigger: str = "http") -> PackageRequest:
     found = mlflow.read(model)
     assert found.findings == ()
     return PackageRequest(
-        (model,),
+        (LocalModel(model),),
         found.entry_script,
         found.source_directory,
         make_trigger(trigger, {}),

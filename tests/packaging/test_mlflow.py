@@ -9,6 +9,7 @@ from helpers import read_all
 
 from azext_mlfunc.packaging import environment, mlflow, package
 from azext_mlfunc.packaging.image import Tally
+from azext_mlfunc.packaging.models import LocalModel
 
 # As MLflow 2.9 writes them, and before them MLflow 1.30.
 MLMODEL = """\
@@ -71,7 +72,7 @@ def model(project):
 def request(project, found, **changes):
     fields = ("conda_file", "requirements", "python_version", "entry_script", "source_directory")
     given = {name: getattr(found, name) for name in fields}
-    return project.request(models=(found.folder,), **(given | changes))
+    return project.request(models=(LocalModel(found.folder),), **(given | changes))
 
 
 def only(found, severity="error"):
@@ -196,6 +197,22 @@ def test_of_two_files_that_are_named_one_is_enough(model):
 def test_a_file_outside_of_the_folder_is_not_the_model_s(model, project, name):
     project.write("score.yaml", CONDA)
     assert "which is not in the model's folder" in only(mlflow.read(model(f"{{conda: {name}}}"))).found
+
+
+@pytest.mark.parametrize(
+    ("env", "files"),
+    [
+        (BOTH, ["conda.yaml", "python_env.yaml", "requirements.txt"]),
+        ("env/mine.yml", ["env/mine.yml", "conda.yaml", "python_env.yaml", "requirements.txt"]),
+        ("null", ["conda.yaml", "python_env.yaml", "requirements.txt"]),
+        ("../../.ssh/config", ["conda.yaml", "python_env.yaml", "requirements.txt"]),
+        ("/etc/hostname", ["conda.yaml", "python_env.yaml", "requirements.txt"]),
+    ],
+)
+def test_of_a_model_elsewhere_a_few_files_are_enough(model, env, files):
+    """Nothing but MLmodel is here yet."""
+    folder = model(env, **dict.fromkeys(("conda_yaml", "python_env_yaml", "requirements_txt", "model.pkl")))
+    assert list(mlflow.files_to_read(folder)) == files
 
 
 def test_a_model_without_an_environment(model):
