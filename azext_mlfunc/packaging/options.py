@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 _FUNCTIONS_IMAGES = "mcr.microsoft.com/azure-functions/"
 _SCRIPT_ROOT = "AzureWebJobsScriptRoot"
 """The variable that every Functions image sets. Source: Azure/azure-functions-docker."""
-_SMALL_FILES = (mlflow.MLMODEL, "conda.yaml", "python_env.yaml", "requirements.txt")
-"""What is read of a registered MLflow model before anything else."""
 
 
 @dataclass(frozen=True)
@@ -271,11 +269,15 @@ class Resolver:
             return None
         folder = self._scratch / "mlflow"
         folder.mkdir(exist_ok=True)
-        for name in _SMALL_FILES:
+        (folder / mlflow.MLMODEL).write_bytes(content)
+        for name in mlflow.files_to_read(folder):
             if (content := model.read_bytes(name)) is not None:
-                (folder / name).write_bytes(content)
-                self._named[str(folder / name)] = f"the model {model.name}, {name}"
-        self._named[str(folder)] = f"the model {model.name}"
+                file = folder / name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content)
+        for file in (folder, *folder.rglob("*")):
+            below = "" if file == folder else f", {file.relative_to(folder).as_posix()}"
+            self._named[str(file)] = f"the model {model.name}{below}"
         return folder
 
     def _refuse(self, request: PackageRequest) -> None:

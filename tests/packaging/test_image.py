@@ -118,6 +118,8 @@ def test_the_result_names_the_image_and_counts_what_was_packed(project):
         "size": len(builder.context),
         "files": result["files"],
         "lock": [],
+        "models": [{"name": "model.pkl", "files": 1, "bytes": 7, "sha256": result["models"][0]["sha256"]}],
+        "environment": None,
     }
     assert result["files"]["models"] == {"count": 1, "bytes": 7}
     assert result["files"]["source"]["count"] == 1
