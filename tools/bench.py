@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import bench_deploy, bench_direct, bench_runtime
+from tools import bench_deploy, bench_direct, bench_download, bench_probe, bench_runtime
 from tools.measuring import AZ, GIB, MIB, Command, in_turn, median, row, write_random
 
 CONTEXT_SIZE = 2 * GIB
@@ -32,6 +32,8 @@ def main() -> None:
     bench_runtime.main()
     bench_direct.main()
     bench_deploy.main()
+    bench_probe.main()
+    bench_download.main()
 
 
 def bench_start() -> None:

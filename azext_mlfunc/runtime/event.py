@@ -25,6 +25,7 @@ _URL = "http://localhost/score"
 _process = started()
 
 logger = logging.getLogger("mlfunc")
+_SHOWN = 500  # bytes of a refusal
 
 
 class ScoringRefused(Exception):
@@ -46,7 +47,8 @@ def score(input, output: Out[bytes]) -> None:  # type: ignore[no-untyped-def]
     body, headers = _read_message(input) if isinstance(input, ServiceBusMessage) else _read_blob(input)
     answer = _process.scorer.score(make_request("POST", _URL, headers, body))
     if answer.status >= 400:
-        raise ScoringRefused(f"run() answered with status {answer.status}.")
+        said = answer.body[:_SHOWN].decode("utf-8", "replace")
+        raise ScoringRefused(f"run() answered with status {answer.status}: {said}")
     connection = _connection_of_a_test(input)
     if connection is None:
         output.set(answer.body)
