@@ -31,10 +31,9 @@ class HttpProber(Prober):
         self._target = target
         self._trigger = trigger
         self._options = options
-        self._session: Any = None
-        self._request: Any = None
-        self._sending: dict[str, Any] = {}
-        self._key: str | None = None
+        self._connections: Any = None
+        self._sent_to = ""
+        self._headers: dict[str, str] = {}
 
     @property
     def url(self) -> str:
@@ -46,45 +45,52 @@ class HttpProber(Prober):
         from azure.cli.core.util import should_disable_connection_verify
         from requests.adapters import HTTPAdapter
 
-        self._session = requests.Session()
-        self._session.mount(self._target.url, HTTPAdapter(pool_maxsize=max(10, self._options.concurrency)))
-        self._session.auth = lambda request: request  # nothing of ~/.netrc
-        verify = False if should_disable_connection_verify() else None  # None: as the environment says
-        # Asked once, and not for each request: that takes as long as a request itself.
-        self._sending = self._session.merge_environment_settings(self.url, {}, False, verify, None)
-        self._request = self._session.prepare_request(
+        session = requests.Session()
+        session.auth = lambda request: request  # nothing of ~/.netrc
+        request = session.prepare_request(
             requests.Request(self._options.method, self.url, headers=dict(self._options.headers))
         )
+        verify = False if should_disable_connection_verify() else None  # None: as the environment says
+        settings = session.merge_environment_settings(self.url, {}, False, verify, None)
+        # What requests works out for a URL is the same for all events, and takes as long as one: it is asked once.
+        adapter = HTTPAdapter(pool_maxsize=max(10, self._options.concurrency))
+        self._connections = adapter.get_connection_with_tls_context(request, settings["verify"], settings["proxies"])
+        self._sent_to = adapter.request_url(request, settings["proxies"])
+        self._headers = {name: str(text) for name, text in request.headers.items() if name != "Content-Length"}
         if self._trigger.auth_level != "anonymous":
-            self._key = self._target.place.key(self._trigger.auth_level)
+            key = self._target.place.key(self._trigger.auth_level)
+            if key and not any(name.lower() == _KEY_HEADER for name in self._headers):
+                self._headers[_KEY_HEADER] = key
 
     def probe(self, event: Event, timeout: float) -> Output:
-        import requests
+        from urllib3.exceptions import ConnectTimeoutError, HTTPError, ReadTimeoutError
 
-        request = self._request.copy()
-        request.prepare_body(event.data, None)
-        request.headers.setdefault("Content-Type", self._options.content_type or event.content_type)
-        if self._key:
-            request.headers.setdefault(_KEY_HEADER, self._key)
+        kind = self._options.content_type or event.content_type
         started = time.monotonic()
         try:
-            answer = self._session.send(request, timeout=timeout, allow_redirects=False, **self._sending)
-        except requests.Timeout as problem:
+            answer = self._connections.urlopen(
+                self._options.method,
+                self._sent_to,
+                body=event.data,
+                headers={"Content-Type": kind, **self._headers},
+                timeout=timeout,
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
+            )
+        except (ConnectTimeoutError, ReadTimeoutError) as problem:
             raise NoAnswer(f"{self.url} did not answer within {timeout:g} s") from problem
-        except requests.RequestException as problem:
+        except HTTPError as problem:
             raise NoAnswer(f"{self.url} could not be reached ({type(problem).__name__})") from problem
-        details = {
-            "status": answer.status_code,
-            "headers": {name: answer.headers[name] for name in _TOLD if name in answer.headers},
-        }
-        output = Output(answer.content, time.monotonic() - started, details)
-        if answer.status_code >= 400:
-            raise ProbeFailed(f"{self.url} answered {answer.status_code}: {_brief(answer.content)}", output)
+        headers = {name: answer.headers[name] for name in _TOLD if name in answer.headers}
+        output = Output(answer.data, time.monotonic() - started, {"status": answer.status, "headers": headers})
+        if answer.status >= 400:
+            raise ProbeFailed(f"{self.url} answered {answer.status}: {_brief(answer.data)}", output)
         return output
 
     def close(self) -> None:
-        if self._session is not None:
-            self._session.close()
+        if self._connections is not None:
+            self._connections.close()
 
 
 def _brief(data: bytes) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -83,6 +84,8 @@ def local_app(request: LocalRequest, tools: LocalTools, progress: Progress) -> I
     """
     from azure.cli.core.azclierror import DeploymentError, ResourceNotFoundError, ValidationError
 
+    # No proxy leads to this machine.
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(("127.0.0.1", *filter(None, [_no_proxy()])))
     with contextlib.ExitStack() as ends:
         client = engine.connect(_ADVICE)
         ends.callback(client.close)
@@ -116,6 +119,10 @@ def local_app(request: LocalRequest, tools: LocalTools, progress: Progress) -> I
             raise DeploymentError(str(problem), recommendation=["Check the engine.", _ADVICE]) from problem
         function = request.function or str(manifest.get("function", FUNCTION_NAME))
         yield Target(image, app.url, outside, image, trigger, function, app), app
+
+
+def _no_proxy() -> str:
+    return os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
 
 
 def _built(client: Any, request: LocalRequest, ends: contextlib.ExitStack, progress: Progress) -> str:
