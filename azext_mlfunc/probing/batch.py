@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import os
@@ -24,6 +25,7 @@ JOURNAL = ".ml-func-test.jsonl"
 """The file in the output folder that says which events were answered: a run that is started again skips them."""
 _PARTIAL = ".ml-func-part"
 _LULL = 0.2  # seconds between two looks at what has ended
+_SHOWN, _SHOWN_BINARY = 500, 64  # bytes of an event's data
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Row:
     :param problem: why it has not passed.
     :param started: seconds since the epoch when it was sent.
     :param skipped: it was answered in an earlier run.
+    :param data: the beginning of what was sent, readable, of an event that has not passed.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Row:
     problem: str | None
     started: float
     skipped: bool = False
+    data: str | None = None
 
 
 @dataclass(frozen=True)
@@ -176,11 +180,24 @@ def _one(prober: Prober, file: Path, options: BatchOptions, answered: dict[str, 
     try:
         output = prober.probe(Event(file.name, data), options.timeout)
     except (ProbeFailed, NoAnswer) as problem:
-        return Row(name, digest, False, None, str(problem), started)
+        return Row(name, digest, False, None, str(problem), started, data=beginning(data))
     _write(target, output.data)
     expectation = options.expectation(name)
     differs = expectation.check(output.data) if expectation else None
-    return Row(name, digest, differs is None, round(output.latency, 4), differs, started)
+    sent = None if differs is None else beginning(data)
+    return Row(name, digest, differs is None, round(output.latency, 4), differs, started, data=sent)
+
+
+def beginning(data: bytes) -> str:
+    """How an event's data begins: text as it was sent, anything else in hexadecimal; cut off, it says so."""
+    head = data[:_SHOWN]
+    try:
+        # A last character that the cut went through is left out.
+        text = codecs.getincrementaldecoder("utf-8")().decode(head, final=len(head) == len(data))
+    except UnicodeDecodeError:
+        head = data[:_SHOWN_BINARY]
+        text = head.hex(" ")
+    return text if len(head) == len(data) else f"{text} … ({len(data):,} bytes in all)"
 
 
 def _write(target: Path, data: bytes) -> None:
