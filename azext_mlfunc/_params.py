@@ -46,14 +46,17 @@ def load_arguments(self: Any, _: str) -> None:
         )
         c.argument(
             "resource_group_name",
-            help="The resource group of the workspace.",
+            help="The resource group of the workspace. You can configure the default group using `az configure "
+            "--defaults group=NAME`.",
             arg_group="Azure Machine Learning",
         )
         c.argument(
             "workspace_name",
             options_list=["--workspace-name", "-w"],
+            configured_default="workspace",
             help="The Azure Machine Learning workspace that models and environments are registered in. Without "
-            "--registry its own container registry is used.",
+            "--registry its own container registry is used. You can configure the default workspace using `az "
+            "configure --defaults workspace=NAME`.",
             arg_group="Azure Machine Learning",
         )
         c.argument(
@@ -85,7 +88,8 @@ def load_arguments(self: Any, _: str) -> None:
         c.argument(
             "registry",
             help="The name of an Azure Container Registry, or any registry's login server, to push to with the "
-            "credentials that Docker holds. Without it the image stays in the engine.",
+            "credentials that Docker holds. Default: that of --workspace-name; without either the image stays in the "
+            "engine.",
         )
         c.argument("image_name", help="The repository's name in the registry.")
         c.argument("image_tag", help="The image's tag. Default: the time as yyyymmddhhmmss, in UTC.")
@@ -104,8 +108,8 @@ def load_arguments(self: Any, _: str) -> None:
         )
         c.argument(
             "python_version",
-            help=f"The image's Python version: {', '.join(PYTHON_VERSIONS)}. Default: that of the conda file, else "
-            f"{DEFAULT_PYTHON}.",
+            help=f"The image's Python version: {', '.join(PYTHON_VERSIONS)}. Default: that of the conda file or of the "
+            f"MLflow model, else {DEFAULT_PYTHON}.",
         )
         c.argument("base_image", help="The image to build on, instead of the official Functions image for the Python.")
         _trigger_options(c, "Default: {}.")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from azext_mlfunc.findings import Finding, report
 from azext_mlfunc.packaging import deployment_files, mlflow
+from azext_mlfunc.packaging import models as model_sources
 from azext_mlfunc.packaging.deployment_files import FileOptions
 from azext_mlfunc.packaging.models import LocalModel, ModelSource, RegisteredModel
 from azext_mlfunc.packaging.request import PackageRequest
@@ -60,7 +61,7 @@ class Options:
             "models": self.models,
             "entry_script": self.entry_script,
             "source_directory": self.source_directory,
-            "conda_file": self.conda_file or self.requirements or self.lock or self.environment,
+            "conda_file": self.conda_file or self.requirements or self.environment,  # a lock pins, whatever says what
             "base_image": self.base_image,
             "trigger": self.trigger,
             **self.trigger_options,
@@ -136,30 +137,38 @@ class Resolver:
             image_tag=options.image_tag,
             lock=Path(options.lock) if options.lock else None,
             python_version=options.python_version,
-            base_image=options.base_image or self._functions_image(files.base_image, files.places.get("base_image")),
+            base_image=options.base_image,
             registry=registry,
             variables=files.environment_variables,
+            deployment_files=options.files,
         )
         request = self._with_environment(request)
+        if request.base_image is None:
+            image = self._functions_image(files.base_image, files.places.get("base_image"))
+            request = replace(request, base_image=image)
         return self._with_script(request)
 
     def placed(self, finding: Finding) -> Finding:
         """A finding, with the place that the user knows: a deployment file, or what a text was taken from."""
-        name = self._named.get(str(finding.where))
-        if name:
-            line = finding.line if "conda_file" in self.files.places else None
-            finding = replace(finding, where=name, line=line)
-        return self.files.placed(finding)
+        where = str(finding.where)
+        if "models" in self.files.places and where.startswith("--model "):  # a registered one, with its name
+            where = "--model"
+        return self.files.placed(replace(finding, where=self._named.get(where, where)))
+
+    def _given_at(self, option: str, flag: str) -> str:
+        """Where an option was given: in a deployment file, or on the command line."""
+        place = self.files.places.get(option)
+        return str(place) if place else flag
 
     def _model(self, name: str) -> ModelSource:
-        named = parse_model(name)
+        named = parse_model(name, self._given_at("models", "--model"))
         return LocalModel(named) if isinstance(named, Path) else RegisteredModel(named, *self.azure_ml)
 
     # -- the environment
 
     def _with_environment(self, request: PackageRequest) -> PackageRequest:
         options, files = self.options, self.files
-        if options.conda_file or options.requirements or options.lock:
+        if options.conda_file or options.requirements:
             return replace(
                 request,
                 conda_file=Path(options.conda_file) if options.conda_file else None,
@@ -175,7 +184,8 @@ class Resolver:
 
     def _with_registered(self, request: PackageRequest, name: str) -> PackageRequest:
         """The environment that is registered under a name: its conda file, or its image."""
-        found = self.azure_ml[0].environment(parse_environment(name))
+        asset = parse_environment(name, self._given_at("environment", "--environment"))
+        found = self.azure_ml[0].environment(asset)
         called = f"the environment {found.name}:{found.version}"
         self.notes.append(f"Environment {found.name}:{found.version} of {found.parent.rpartition('/')[2]}")
         request = replace(request, environment_source=found.describe())
@@ -220,7 +230,7 @@ class Resolver:
         :param called: what findings call it.
         """
         file = self._scratch / name
-        file.write_text(text, "utf-8")
+        file.write_text(text, "utf-8", "surrogatepass")  # JSON may hold what no text file can: reading it will say so
         self._named[str(file)] = called
         return file
 
@@ -230,22 +240,41 @@ class Resolver:
         """The user's script; without one that of MLflow, where the model is one of its."""
         options, files = self.options, self.files
         source = options.source_directory or (str(files.source_directory) if files.source_directory else None)
-        named = options.entry_script or (str(files.entry_script) if files.entry_script else None)
+        script: Path | None = None
+        if options.entry_script is not None:
+            script = self.around.find_script(options.entry_script, source)
+        elif files.entry_script is not None:  # with its folder, unless the command line names that
+            script = Path(options.source_directory or "") / files.entry_script
         folder = self._mlflow_folder(request)
-        if named is not None:
-            script = self.around.find_script(named, source)
+        if script is not None:
             request = replace(request, entry_script=script, source_directory=Path(source) if source else script.parent)
         elif folder is None:
             self._refuse(request)
-        if folder is None:
-            return request
-        has_environment = bool(request.conda_file or request.requirements or request.lock or request.environment_source)
+        elif source is not None:
+            found = "it is not packed, as no script in it is named"
+            remedy = "name the script with --entry-script, or leave the folder out"
+            where = "--source-directory"
+            report([self.placed(Finding(where, found, "a script that uses it", remedy, severity="warning"))])
+        return request if folder is None else self._with_mlflow(request, folder, script is not None)
+
+    def _with_mlflow(self, request: PackageRequest, folder: Path, has_script: bool) -> PackageRequest:
+        """What a model of MLflow says, where the user says nothing.
+
+        :param folder: holds the files of the model that say it.
+        :param has_script: whether a script of the user's loads the model.
+        """
+        has_environment = bool(
+            request.conda_file or request.requirements or request.environment_source or self.files.base_image
+        )
         model = mlflow.read(folder, python_version=request.python_version, with_environment=not has_environment)
-        if named is None:
-            report(self.placed(finding) for finding in model.findings)
+        findings = model.findings
+        if has_script:  # which may do without what MLflow needs
+            findings = tuple(replace(each, severity="warning") for each in findings if _environment_of(model))
+        report(map(self.placed, findings))
+        if not has_script:
             request = replace(request, entry_script=model.entry_script, source_directory=model.source_directory)
             self.notes.append("The model is one of MLflow: it is scored by a script that comes with this command.")
-        if has_environment or model.findings:
+        if has_environment:
             return request
         return replace(
             request,
@@ -277,7 +306,7 @@ class Resolver:
                 file.write_bytes(content)
         for file in (folder, *folder.rglob("*")):
             below = "" if file == folder else f", {file.relative_to(folder).as_posix()}"
-            self._named[str(file)] = f"the model {model.name}{below}"
+            self._named[str(file)] = f"the model {model.name.replace('/', ':')}{below}"
         return folder
 
     def _refuse(self, request: PackageRequest) -> None:
@@ -285,11 +314,16 @@ class Resolver:
 
         :raises azure.cli.core.azclierror.ValidationError: always.
         """
-        findings = [finding for model in request.models for finding in model.check(request)]
+        # As if it were one of MLflow: whether a model holds the code cannot be asked where there is none.
+        findings = map(self.placed, model_sources.check(replace(request, source_directory=mlflow.SCORING)))
         expected = (
             "a Python script with init() and run(); only a single MLflow model (a folder with MLmodel) needs none"
         )
         report([*findings, Finding("--entry-script", "none is given", expected, "name it with --entry-script")])
+
+
+def _environment_of(model: mlflow.MlflowModel) -> Path | None:
+    return model.conda_file or model.requirements
 
 
 def _given(options: Mapping[str, str | None]) -> dict[str, str]:

@@ -30,6 +30,7 @@ class PackageRequest:
     :param base_image: the image to build on where the user chose one.
     :param registry: the registry's login server (`host` or `host:port`), or None to keep the image local.
     :param variables: environment variables that the user wants in the image.
+    :param deployment_files: the files that options came from; they stay out of the image, as they may hold secrets.
     :param environment_source: where the environment is registered; empty where it is not.
     """
 
@@ -46,6 +47,7 @@ class PackageRequest:
     base_image: str | None = None
     registry: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    deployment_files: tuple[Path, ...] = ()
     environment_source: Mapping[str, str] = field(default_factory=dict)
 
     @property

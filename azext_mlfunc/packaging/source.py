@@ -30,12 +30,14 @@ def files(request: PackageRequest) -> list[SourceFile]:
     """The files to pack, sorted by path: those that no ignore rule names, and that are no model of the request.
 
     A model that lies in the source directory goes into the models' layer only, or a changed script would send it again.
+    Deployment files say what becomes of their environment variables; they are not packed beside it.
 
     :raises OSError, UnicodeDecodeError: a folder or the ignore file cannot be read.
     """
     rules = load_rules(request.source_directory)
-    models = {os.path.realpath(model.place) for model in request.models if model.place}
-    found = _walk(request.source_directory, "", rules, models)
+    places = [model.place for model in request.models if model.place]
+    left_out = {os.path.realpath(place) for place in (*places, *request.deployment_files)}
+    found = _walk(request.source_directory, "", rules, left_out)
     return sorted(found, key=lambda file: file.relative)
 
 
@@ -123,15 +125,15 @@ def entry_script_path(request: PackageRequest) -> str:
     return request.entry_script.resolve().relative_to(request.source_directory.resolve()).as_posix()
 
 
-def _walk(folder: Path, prefix: str, rules: IgnoreRules, models: set[str]) -> Iterator[SourceFile]:
+def _walk(folder: Path, prefix: str, rules: IgnoreRules, left_out: set[str]) -> Iterator[SourceFile]:
     with os.scandir(folder) as scan:
         for item in scan:
             relative = prefix + item.name
             is_folder = item.is_dir(follow_symlinks=False)
-            if rules.ignores(relative, is_folder) or os.path.realpath(item.path) in models:
+            if rules.ignores(relative, is_folder) or os.path.realpath(item.path) in left_out:
                 continue
             if not is_folder:
                 yield SourceFile(Path(item.path), relative, item.is_symlink())
             elif not is_context(item.path) and not os.path.exists(os.path.join(item.path, "pyvenv.cfg")):
                 # nor a virtual environment, whatever its name
-                yield from _walk(Path(item.path), relative + "/", rules, models)
+                yield from _walk(Path(item.path), relative + "/", rules, left_out)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +17,29 @@ SCOPE = "https://storage.azure.com/.default"
 _VALID = timedelta(hours=1)
 _SKEW = timedelta(minutes=15)  # what Azure Storage allows a client's clock to be wrong
 _RENEWED = 300.0  # seconds before its end at which a token is renewed
+
+
+def _signed(url: str, query: str) -> str:
+    """An address with its signature, which from now on no log shows: urllib3 logs addresses for `az --debug`."""
+    _keep_signatures_out_of_logs()
+    return f"{url}?{query}"
+
+
+class _NoSignatures(logging.Filter):
+    """Takes signatures out of what is logged."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(_SIGNATURE.sub(r"\1…", each) if isinstance(each, str) else each for each in record.args)
+        return True
+
+
+_SIGNATURE = re.compile(r"([?&]sig=)[^&\s]+", re.IGNORECASE)
+_NO_SIGNATURES = _NoSignatures()
+
+
+def _keep_signatures_out_of_logs() -> None:
+    logging.getLogger("urllib3.connectionpool").addFilter(_NO_SIGNATURES)  # the same one is added only once
 
 
 class Access(Protocol):
@@ -59,7 +84,7 @@ class AccountKey:
             start=now - _SKEW,
             expiry=now + _VALID,
         )
-        return f"{url}?{signature}", {}
+        return _signed(url, signature), {}
 
 
 class Sas:
@@ -76,10 +101,11 @@ class Sas:
     def credential(self) -> Any:
         from azure.core.credentials import AzureSasCredential
 
+        _keep_signatures_out_of_logs()
         return AzureSasCredential(self._token.reveal().lstrip("?"))
 
     def sign(self, url: str) -> tuple[str, dict[str, str]]:
-        return f"{url}?{self._token.reveal().lstrip('?')}", {}
+        return _signed(url, self._token.reveal().lstrip("?")), {}
 
 
 class Identity:

@@ -76,24 +76,26 @@ class RegistryAsset:
 Asset = WorkspaceAsset | RegistryAsset
 
 
-def parse_model(text: str) -> Path | Asset:
+def parse_model(text: str, option: str = "--model") -> Path | Asset:
     """A model as `--model` takes it: what lies on this machine goes before what may be registered under that name.
 
+    :param option: where it was given, for the error.
     :raises azure.cli.core.azclierror.InvalidArgumentValueError: it is of Azure Machine Learning, in no known form.
     """
     if os.path.lexists(text):
         return Path(text)
-    return parse_asset(text, "models", "--model") or Path(text)
+    return parse_asset(text, "models", option) or Path(text)
 
 
-def parse_environment(text: str) -> Asset:
+def parse_environment(text: str, option: str = "--environment") -> Asset:
     """An environment as `--environment` takes it.
 
+    :param option: where it was given, for the error.
     :raises azure.cli.core.azclierror.InvalidArgumentValueError: it has no known form.
     """
-    asset = parse_asset(text, "environments", "--environment")
+    asset = parse_asset(text, "environments", option)
     if asset is None:
-        raise _unknown(text, "environments", "--environment")
+        raise _unknown(text, "environments", option)
     return asset
 
 

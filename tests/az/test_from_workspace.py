@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import az
 
 from .cloud import Cloud, unique
 from .parts import Group
@@ -119,6 +120,7 @@ def test_an_environment_and_a_deployment_file(project: Project, cloud: Cloud, wo
     dockerfile = (project.folder / "context" / "Dockerfile").read_text()
     assert "MODE" in dockerfile
     assert "abc" not in dockerfile
+    assert not (project.folder / "context" / "app" / "deployment.yml").exists(), "the value stands in it"
     manifest = json.loads((project.folder / "context" / "wwwroot" / "mlfunc.json").read_text())
     assert manifest["models"][0]["source"]["version"] == "1"
     assert manifest["environment"]["source"]["name"] == "sk"
@@ -160,3 +162,19 @@ def test_no_workspace_and_no_right(project: Project, cloud: Cloud, workspace: Wo
     assert "no workspace that it is in" in project.refused(model, "--python-version 3.13")
     answer = cloud.az(f"ml-func package -g {group} -w nowhere {model}", project.folder)
     assert "There is no workspace 'nowhere'" in answer.stderr
+
+
+def test_configured_defaults_and_a_refusal(project: Project, cloud: Cloud, workspace: Workspace) -> None:
+    """What Resource Manager says is shown, and no more."""
+    _, group, name = workspace.of
+    refusal = {"error": {"code": "AuthorizationFailed", "message": "You may not read models."}}
+    cloud.control("faults", "POST", {"path": "/models/diabetes/versions/1$", "status": 403, "body": refusal})
+    answer = az(
+        *"ml-func package --model diabetes:1 --entry-script score.py --context-only nothing --only-show-errors".split(),
+        cwd=project.folder,
+        env={**cloud.environment, "AZURE_DEFAULTS_GROUP": group, "AZURE_DEFAULTS_WORKSPACE": name},
+    )
+    assert answer.code != 0
+    assert "You may not read models." in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert not (project.folder / "nothing").exists()

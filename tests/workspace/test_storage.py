@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from types import SimpleNamespace
@@ -248,3 +249,21 @@ def test_ones_own_token_is_asked_for_once_and_renewed_before_it_ends():
     assert identity.sign("https://x")[1] == {"Authorization": "Bearer token2"}
     assert identity.sign("https://x")[1] == {"Authorization": "Bearer token2"}
     assert credential.asked == [SCOPE, SCOPE] and "token" not in repr(vars(identity)["_token"])
+
+
+@pytest.mark.parametrize("kind", ["key", "signature"])
+def test_no_log_shows_a_signature(blobs, caplog, kind):
+    """`az --debug` shows what urllib3 logs: every address."""
+    blobs.put("m/iris.pkl", b"data")
+    container = blobs.container
+    if kind == "signature":
+        query = container.access.sign("")[0].lstrip("?")
+        access = Sas(Secret(query))
+        container = Container(blobs.url, access, ContainerClient.from_container_url)
+    caplog.set_level(logging.DEBUG)
+    [file] = container.files("m/iris.pkl").files
+    assert b"".join(container.read(file, 0, 4)) == b"data"
+    logged = [each.getMessage() for each in caplog.records if each.name.startswith("urllib3")]
+    shown = [each for each in logged if "sig=" in each]
+    assert len(shown) == {"key": 1, "signature": 2}[kind], "it would be logged, for each request"
+    assert all("sig=…" in each and "/m/iris.pkl?" in each for each in shown)
