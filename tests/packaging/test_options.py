@@ -204,6 +204,13 @@ def test_the_command_line_alone(desk):
         assert resolver.request("host.example.com").registry == "host.example.com"
 
 
+def test_a_script_below_the_source_directory(desk):
+    desk.write("src/online/score.py", SCRIPT)
+    for script in ("src/online/score.py", "online/score.py"):
+        _, files = desk.image(models=["model.pkl"], entry_script=script, source_directory="src")
+        assert [name for name in files if name.startswith("app/")] == ["app/online/score.py"]
+
+
 def test_a_file_alone(desk):
     desk.write("d/conda.yml", CONDA.format("joblib"))
     desk.write("d/src/score.py", SCRIPT)
@@ -486,7 +493,7 @@ def test_the_python_that_a_model_was_logged_with(desk, where):
     desk.register("flow", changes=changes)
     model = {"here": desk.flow(**changes), "registered": "flow:1"}[where]
     assert desk.image(models=[model])[0].environment.python_version == "3.12"
-    assert desk.image(models=[model], python_version="3.13")[0].environment.python_version == "3.13"
+    assert desk.image(models=[model], python_version="3.14")[0].environment.python_version == "3.14"
 
 
 def test_a_warning_about_a_model_does_not_cost_it_its_environment(desk, caplog):
@@ -519,7 +526,7 @@ def test_a_script_of_its_own_may_do_without_what_mlflow_needs(desk, caplog):
 
 def test_a_model_of_mlflow_with_an_environment_of_its_own(desk):
     """What the model declares is not even looked at."""
-    model = desk.flow(conda_yaml="[", MLmodel=MLMODEL)
+    model = desk.flow(conda_yaml="dependencies: [python=2.7]\n")
     desk.environment(condaFile=CONDA.format("joblib"))
     requirements = desk.write("r.txt", "scikit-learn\n")
     assert desk.installed(models=[model], environment="sk:1") == ["joblib"]
