@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from azext_mlfunc.registry.credentials import Secret
 
 _APP_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,58}[A-Za-z0-9])")
+_WORKSPACE_NAME = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
 _GROUP_NAME = re.compile(r"[-\w.()]{0,89}[-\w()]")
 
 
@@ -27,18 +28,23 @@ def refuse_empty(namespace: Any) -> None:
     empty = [name for name, value in values.items() if value == "" or (isinstance(value, list) and "" in value)]
     if empty:
         flags = ", ".join("--" + name.replace("_", "-") for name in sorted(empty))
+        flags = flags.replace("--resource-group-name", "--resource-group")  # the one that az names otherwise
         raise InvalidArgumentValueError(f"{flags}: empty.", "Leave the option out, or give it a value.")
 
 
 def validate_package(namespace: Any) -> None:
-    """Refuse empty values, and options that exclude each other.
+    """Refuse empty values, names that cannot be, and options that exclude each other.
 
-    :raises azure.cli.core.azclierror.InvalidArgumentValueError: an option is empty.
+    :raises azure.cli.core.azclierror.InvalidArgumentValueError: an option is empty, or no name.
     :raises azure.cli.core.azclierror.MutuallyExclusiveArgumentError: --context-only with an option of a build; two
         options that say what to install.
     :raises azure.cli.core.azclierror.RequiredArgumentMissingError: there is no model; a workspace without its group.
     """
-    from azure.cli.core.azclierror import MutuallyExclusiveArgumentError, RequiredArgumentMissingError
+    from azure.cli.core.azclierror import (
+        InvalidArgumentValueError,
+        MutuallyExclusiveArgumentError,
+        RequiredArgumentMissingError,
+    )
 
     refuse_empty(namespace)
     if not namespace.model and not namespace.file:
@@ -55,9 +61,27 @@ def validate_package(namespace: Any) -> None:
         )
     if namespace.workspace_name and not namespace.resource_group_name:
         raise RequiredArgumentMissingError("--workspace-name needs --resource-group.", "Give both.")
+    if namespace.workspace_name:
+        _refuse_group(namespace.resource_group_name)
+        if not _WORKSPACE_NAME.fullmatch(namespace.workspace_name):
+            raise InvalidArgumentValueError(
+                f"--workspace-name {namespace.workspace_name}: expected letters, digits, '-' and '_'.",
+                "Give the workspace's name. For one in another subscription, name that with --subscription.",
+            )
     if namespace.context_only and namespace.registry:
         raise MutuallyExclusiveArgumentError(
             "--context-only builds and pushes nothing, and --registry names where to push.", "Leave out one of them."
+        )
+
+
+def _refuse_group(name: str) -> None:
+    from azure.cli.core.azclierror import InvalidArgumentValueError
+
+    if not _GROUP_NAME.fullmatch(name):
+        raise InvalidArgumentValueError(
+            f"--resource-group {name}: expected 1 to 90 letters, digits, '-', '_', '.', '(' and ')', and no '.' at the "
+            "end.",
+            "Choose a name like my-group.",
         )
 
 
@@ -77,12 +101,7 @@ def validate_deploy(namespace: Any) -> None:
             "letter or digit at both ends.",
             "Choose a name like my-model.",
         )
-    if not _GROUP_NAME.fullmatch(namespace.resource_group_name):
-        raise InvalidArgumentValueError(
-            f"--resource-group {namespace.resource_group_name}: expected 1 to 90 letters, digits, '-', '_', '.', '(' "
-            "and ')', and no '.' at the end.",
-            "Choose a name like my-group.",
-        )
+    _refuse_group(namespace.resource_group_name)
     if namespace.timeout < 1:
         raise InvalidArgumentValueError(
             f"--timeout {namespace.timeout}: expected seconds, 1 or more.",

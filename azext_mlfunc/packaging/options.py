@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from azext_mlfunc.findings import Finding, report
+from azext_mlfunc.interruption import unwind_on_sigterm
 from azext_mlfunc.packaging import deployment_files, mlflow
 from azext_mlfunc.packaging import models as model_sources
 from azext_mlfunc.packaging.deployment_files import FileOptions
@@ -99,6 +100,7 @@ class Resolver:
     _ends: ExitStack = field(default_factory=ExitStack, init=False)
 
     def __enter__(self) -> Resolver:
+        unwind_on_sigterm()  # what is written goes then, too
         return self
 
     def __exit__(self, *problem: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -182,7 +183,9 @@ def desk(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     monkeypatch.chdir(folder)
+    handler = signal.getsignal(signal.SIGTERM)
     yield Desk(folder)
+    signal.signal(signal.SIGTERM, handler)
     assert os.listdir(scratch) == [], "whatever happened, nothing of ours stays behind"
 
 
@@ -597,6 +600,14 @@ def test_scratch_files_are_there_for_the_command_alone(desk):
     with pytest.raises(AzCLIError), desk.resolver(models=["flow:1"], environment="sk:1") as resolver:
         scratch = resolver.request(None).conda_file.parent
         raise AzCLIError("anything")
+    assert not scratch.exists()
+
+
+def test_scratch_files_go_when_the_command_is_ended(desk):
+    desk.environment(condaFile=CONDA.format("joblib"))
+    with pytest.raises(SystemExit), desk.resolver(**BASE, environment="sk:1") as resolver:
+        scratch = resolver.request(None).conda_file.parent
+        signal.raise_signal(signal.SIGTERM)
     assert not scratch.exists()
 
 
