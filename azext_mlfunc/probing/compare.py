@@ -9,6 +9,7 @@ from typing import Any
 
 DEFAULT_TOLERANCE = 1e-6
 _SHOWN = 40  # lines of a difference
+_WIDEST = 500  # characters of one of them
 _SHOWN_BYTES = 32
 
 
@@ -59,4 +60,8 @@ def _of_texts(found: bytes, expected: bytes) -> str:
 def _unified(found: list[str], expected: list[str]) -> str:
     lines = list(difflib.unified_diff(expected, found, "expected", "found", lineterm="", n=2))
     more = [f"… {len(lines) - _SHOWN} more lines"] if len(lines) > _SHOWN else []
-    return "\n".join([*lines[:_SHOWN], *more])
+    return "\n".join([*map(_shortened, lines[:_SHOWN]), *more])
+
+
+def _shortened(line: str) -> str:
+    return line if len(line) <= _WIDEST else f"{line[:_WIDEST]}… ({len(line)} characters)"

@@ -50,3 +50,10 @@ def test_a_long_difference_is_cut() -> None:
     text = str(difference(str(list(range(1000))).encode(), b"[]", 0))
     assert "more lines" in text
     assert len(text.splitlines()) < 50
+
+
+def test_a_long_line_is_shortened() -> None:
+    told = difference(b"a" * 1_000_000, b"b", 0.0)
+    assert told is not None
+    assert len(told) < 2000
+    assert "(1000001 characters)" in told
