@@ -30,6 +30,16 @@ examples:
         az ml-func package --model ./model --entry-script src/score.py --source-directory src
         --requirements requirements.txt --trigger service-bus-queue --input-queue inqueue --output-queue outqueue
         --registry myregistry
+  - name: Package a registered model with its environment; the image ends in the workspace's own registry.
+    text: >
+        az ml-func package --resource-group mygroup --workspace-name myworkspace --model azureml:diabetes@latest
+        --environment azureml:diabetes-env:3 --entry-script score.py
+  - name: Package what the deployment file of an online endpoint names.
+    text: >
+        az ml-func package --resource-group mygroup --workspace-name myworkspace --file deployment.yml
+  - name: Package an MLflow model, which needs neither script nor environment.
+    text: >
+        az ml-func package --model ./mlflow-model --registry myregistry
   - name: Write the build context with its Dockerfile to a folder, and build nothing.
     text: >
         az ml-func package --model model.pkl --entry-script score.py --requirements requirements.txt

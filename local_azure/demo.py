@@ -1,7 +1,7 @@
 """`make demo`: from a trained model to predictions, in three commands for each trigger, on this machine.
 
-Starts a local Azure, trains the example, calls `az ml-func package` (without Docker) and `az ml-func deploy` for each
-trigger, sends the sample through it, and takes everything down again.
+Starts a local Azure, trains the example, calls `az ml-func package` (without Docker), `az ml-func deploy` and
+`az ml-func test` for each trigger, and takes everything down again.
 """
 
 from __future__ import annotations
@@ -14,19 +14,17 @@ import shutil
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from local_azure.running import CHECKOUT, Running
-from local_azure.waiting import wait_for
 
 EXAMPLE = Path("examples", "diabetes")
 GROUP, REGISTRY = "demo", "demoregistry"
-_PATIENCE = 60.0  # seconds for one prediction
+TRIGGERS = ("http", "blob", "service-bus-queue")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,11 +45,11 @@ def run(arguments: argparse.Namespace) -> int:
         shell.run(["az", "group", "create", "--name", GROUP, "--location", "westeurope", "-o", "table"])
         registry = ["az", "acr", "create", "--resource-group", GROUP, "--name", REGISTRY, "--sku", "Basic"]
         shell.run([*registry, "--admin-enabled", "-o", "table"])
-        predictions = {trigger: through(trigger, shell) for trigger in SCORERS}
+        predictions = {trigger: through(trigger, shell) for trigger in TRIGGERS}
     show("The predictions:")
     for trigger, prediction in predictions.items():
-        print(f"  {trigger:<18} {prediction.decode()}")
-    agree = len({json.dumps(json.loads(prediction)) for prediction in predictions.values()}) == 1
+        print(f"  {trigger:<18} {json.dumps(prediction)}")
+    agree = len({json.dumps(prediction) for prediction in predictions.values()}) == 1
     verdict = "All three agree" if agree else "They do not agree"
     print(f"\n{verdict}; {time.monotonic() - started:.0f} s. Logs are in {os.path.relpath(state, CHECKOUT)}/.")
     return 0 if agree else 1
@@ -67,29 +65,18 @@ class Shell:
 
     environment: Mapping[str, str]
 
-    def run(self, command: Sequence[str]) -> None:
-        """Print a command and run it.
+    def run(self, command: Sequence[str], keep: bool = False) -> str:
+        """Print a command and run it; returns what it printed if that is to be kept, and not shown.
 
         Raises:
             subprocess.CalledProcessError: it failed; it has said why itself.
         """
         print(f"$ {shlex.join(command)}", flush=True)
-        subprocess.run(self._found(command), cwd=CHECKOUT, env=self._environment, check=True)
-
-    def ask(self, command: Sequence[str]) -> Any:
-        """Run an az command quietly; its result.
-
-        Raises:
-            subprocess.CalledProcessError: it failed; it has said why itself.
-        """
-        answer = subprocess.run(
-            self._found([*command, "--only-show-errors", "-o", "json"]),
-            cwd=CHECKOUT,
-            env=self._environment,
-            check=True,
-            stdout=subprocess.PIPE,
+        output = subprocess.PIPE if keep else None
+        done = subprocess.run(
+            self._found(command), cwd=CHECKOUT, env=self._environment, check=True, stdout=output, text=True
         )
-        return json.loads(answer.stdout or b"null")
+        return done.stdout or ""
 
     @property
     def _environment(self) -> dict[str, str]:
@@ -112,10 +99,10 @@ def local_azure(state: Path, compute: str) -> Iterator[Shell]:
         subprocess.run([*command, "down", "--state", str(state)], cwd=CHECKOUT, stdout=subprocess.DEVNULL)
 
 
-def through(trigger: str, shell: Shell) -> bytes:
-    """Package and deploy for one trigger, send the sample, and return the prediction."""
+def through(trigger: str, shell: Shell) -> Any:
+    """Package and deploy for one trigger, test it with the sample, and return the prediction."""
     app = f"demo-{trigger}"
-    show(f"{trigger}: package, deploy, and the sample through it.")
+    show(f"{trigger}: package, deploy, test.")
     shell.run(
         ["az", "ml-func", "package", "--model", str(EXAMPLE / "model" / "diabetes.pkl")]
         + ["--entry-script", str(EXAMPLE / "score.py"), "--conda-file", str(EXAMPLE / "environment.yml")]
@@ -123,68 +110,10 @@ def through(trigger: str, shell: Shell) -> bytes:
     )
     image = f"{REGISTRY}.azurecr.io/package:{trigger}"
     shell.run(["az", "ml-func", "deploy", "-g", GROUP, "-n", app, "--image", image, "-o", "table"])
-    return SCORERS[trigger](shell, app, (CHECKOUT / EXAMPLE / "sample.json").read_bytes())
-
-
-def _score_http(shell: Shell, app: str, sample: bytes) -> bytes:
-    print(f"POST https://{app}.azurewebsites.net/score, with the app's key")
-    keys = shell.ask(["az", "functionapp", "keys", "list", "-g", GROUP, "-n", app])
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({"https": shell.environment["HTTPS_PROXY"]}),
-        urllib.request.HTTPSHandler(context=_trusting(shell)),
-    )
-    headers = {"x-functions-key": keys["functionKeys"]["default"]}
-    request = urllib.request.Request(f"https://{app}.azurewebsites.net/score", data=sample, headers=headers)
-    with opener.open(request, timeout=_PATIENCE) as answer:
-        return bytes(answer.read())
-
-
-def _trusting(shell: Shell) -> Any:
-    import ssl
-
-    return ssl.create_default_context(cafile=shell.environment["REQUESTS_CA_BUNDLE"])
-
-
-def _score_blob(shell: Shell, app: str, sample: bytes) -> bytes:
-    print("upload the blob input/sample.json, and wait for output/sample.out")
-    connection = _connection(shell, app)
-    blob = ["az", "storage", "blob"]
-    local = str(EXAMPLE / "sample.json")
-    to = ["--connection-string", connection, "--container-name"]
-    shell.ask([*blob, "upload", *to, "input", "--file", local, "--name", "sample.json"])
-    output = [*to, "output", "--name", "sample.out"]
-    wait_for(lambda: shell.ask([*blob, "exists", *output])["exists"], _PATIENCE, "output/sample.out")
-    file = Path(shell.environment["AZURE_CONFIG_DIR"]).parent / "sample.out"
-    shell.ask([*blob, "download", *output, "--file", str(file), "--no-progress"])
-    return file.read_bytes()
-
-
-def _score_message(shell: Shell, app: str, sample: bytes) -> bytes:
-    from azure.servicebus import ServiceBusClient, ServiceBusMessage
-
-    print("send to inqueue, and receive from outqueue")
-    with ServiceBusClient.from_connection_string(_connection(shell, app)) as client:
-        with client.get_queue_sender("inqueue") as sender:
-            sender.send_messages(ServiceBusMessage(sample))
-        with client.get_queue_receiver("outqueue", max_wait_time=_PATIENCE) as receiver:
-            for message in receiver:
-                receiver.complete_message(message)
-                return b"".join(message.body)
-    raise TimeoutError(f"Waited {_PATIENCE:g} s in vain for a message in outqueue.")
-
-
-def _connection(shell: Shell, app: str) -> str:
-    """The trigger's connection string, from the app's settings."""
-    settings = shell.ask(["az", "functionapp", "config", "appsettings", "list", "-g", GROUP, "-n", app])
-    connection: str = next(each["value"] for each in settings if each["name"] == "TriggerConnectionString")
-    return connection
-
-
-SCORERS: dict[str, Callable[[Shell, str, bytes], bytes]] = {
-    "http": _score_http,
-    "blob": _score_blob,
-    "service-bus-queue": _score_message,
-}
+    sample = f"@{EXAMPLE / 'sample.json'}"
+    return json.loads(shell.run(["az", "ml-func", "test", "-g", GROUP, "-n", app, "--data", sample], keep=True))[
+        "output"
+    ]
 
 
 def show(text: str) -> None:
