@@ -25,6 +25,7 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _STEP = re.compile(r"Step \S+ : (FROM|COPY|RUN) ")
 _OWNER = "azure.mlfunc.process"
 """The label that says which process a container was started for."""
+_KILLED = 137  # 128 and SIGKILL
 _LOCAL_SOCKETS = ("http+docker://", "npipe://")
 
 
@@ -205,13 +206,23 @@ class Container:
         return int(found[0]["HostPort"])
 
     def ended(self) -> int | None:
-        """Its exit code; None while it runs."""
-        state = self._client.inspect_container(self._id)["State"]
+        """Its exit code; None while it runs. One that somebody has removed was killed."""
+        from docker.errors import NotFound
+
+        try:
+            state = self._client.inspect_container(self._id)["State"]
+        except NotFound:
+            return _KILLED
         return None if state["Running"] else int(state["ExitCode"])
 
     def log(self, lines: int) -> str:
         """The last lines that it has written."""
-        return str(self._client.logs(self._id, tail=lines).decode(errors="replace"))
+        from docker.errors import APIError
+
+        try:
+            return str(self._client.logs(self._id, tail=lines).decode(errors="replace"))
+        except APIError:  # it is gone
+            return ""
 
     def remove(self) -> None:
         """End it and take it away."""

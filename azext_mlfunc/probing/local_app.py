@@ -84,8 +84,8 @@ def local_app(request: LocalRequest, tools: LocalTools, progress: Progress) -> I
     """
     from azure.cli.core.azclierror import DeploymentError, ResourceNotFoundError, ValidationError
 
-    # No proxy leads to this machine.
-    os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(("127.0.0.1", *filter(None, [_no_proxy()])))
+    others = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = f"127.0.0.1,{others}"  # no proxy leads to this machine
     with contextlib.ExitStack() as ends:
         client = engine.connect(_ADVICE)
         ends.callback(client.close)
@@ -99,8 +99,8 @@ def local_app(request: LocalRequest, tools: LocalTools, progress: Progress) -> I
             app = LocalApp(trigger, tools.ask)
             inside, outside = _emulate(trigger, client, network, tools, app, ends, progress)
             progress.step(f"Starting {image}")
-            app.start(client, image, network, {**inside, **request.settings})
             ends.callback(app.stop)
+            app.start(client, image, network, {**inside, **request.settings})
         except engine.ImageMissing as problem:
             raise ResourceNotFoundError(
                 f"The image {request.image} is not in the engine, and cannot be pulled: {problem}",
@@ -119,10 +119,6 @@ def local_app(request: LocalRequest, tools: LocalTools, progress: Progress) -> I
             raise DeploymentError(str(problem), recommendation=["Check the engine.", _ADVICE]) from problem
         function = request.function or str(manifest.get("function", FUNCTION_NAME))
         yield Target(image, app.url, outside, image, trigger, function, app), app
-
-
-def _no_proxy() -> str:
-    return os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
 
 
 def _built(client: Any, request: LocalRequest, ends: contextlib.ExitStack, progress: Progress) -> str:
@@ -159,8 +155,8 @@ def _emulate(
         return inside, outside
     progress.step("Starting emulators")
     azurite = Azurite(client, network)  # the host keeps its own notes there, whatever the trigger
-    azurite.start(progress)
     ends.callback(azurite.stop)
+    azurite.start(progress)
     inside["AzureWebJobsStorage"] = azurite.connection_string(network.host)
     emulated = trigger.emulated()
     if emulated.containers:
@@ -170,8 +166,9 @@ def _emulate(
             for container in emulated.containers:
                 service.create_container(container)
     if emulated.queues:
-        bus = ServiceBus().start()
+        bus = ServiceBus()
         ends.callback(bus.stop)
+        bus.start()
         for queue in emulated.queues:
             bus.add_queue(queue, _MAX_DELIVERY)
         app.bus = bus
