@@ -92,7 +92,7 @@ class BlobProber(Prober):
         try:
             awaited = self._awaited(name)
             with self._placed(container, name, event):
-                output, data = self._read_output(awaited, timeout - (time.monotonic() - started))
+                output, data = self._read_output(awaited, started, timeout)
                 latency = time.monotonic() - started
                 if not self._options.keep:
                     self._delete(self._output_container, output)
@@ -166,9 +166,9 @@ class BlobProber(Prober):
         before = set(self._list_outputs(prefix))
         return Awaited(name, prefix, lambda found: found not in before and re.fullmatch(pattern, found) is not None)
 
-    def _read_output(self, awaited: Awaited, timeout: float) -> tuple[str, bytes]:
+    def _read_output(self, awaited: Awaited, started: float, timeout: float) -> tuple[str, bytes]:
         """Name and bytes of an output, once it is there."""
-        found = self._outputs.wait(awaited, timeout)
+        found = self._outputs.wait(awaited, timeout - (time.monotonic() - started))
         if found is None:
             raise NoAnswer(f"no output {self._trigger.output_path} came within {timeout:g} s")
         blob = self._service.get_blob_client(self._output_container, found)

@@ -188,16 +188,17 @@ def test_bytes_that_are_no_text(trigger: str, probed: Probed, tmp_path: Path) ->
 @pytest.mark.parametrize("trigger", TRIGGERS)
 def test_a_run_that_takes_longer_than_the_timeout(trigger: str, probed: Probed) -> None:
     app = probed(trigger)
-    code, result, stderr = app.test("""--data '{"sleep": 8}' --timeout 2""")
+    code, result, stderr = app.test("""--data '{"sleep": 8}' --timeout 2 --keep""")
     assert (code, result["passed"], result["output"]) == (1, False, None)
     assert "within 2 s" in result["problem"]
     assert result["causes"][0]["remedy"]
-    code, result, stderr = app.test("--data 1")  # what came too late is nobody's answer
+    code, result, stderr = app.test("--data 1")  # what comes too late is nobody's answer
     assert (code, stderr, result["output"]) == (0, "", 1)
     if trigger == "blob":
-        wait_for(lambda: app.names("output"), 60, "the output that came too late")
-        for name in app.names("output"):
-            app.blobs().get_blob_client("output", name).delete_blob()
+        wait_for(lambda: app.names("output"), 60, "the output that comes too late")
+        for container in ("input", "output"):
+            for name in app.names(container):
+                app.blobs().get_blob_client(container, name).delete_blob()
 
 
 @pytest.mark.parametrize("trigger", ["http", "blob"])
