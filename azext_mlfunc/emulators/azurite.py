@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import random
 import secrets
 import shutil
 import socket
@@ -27,6 +28,8 @@ IMAGE = "mcr.microsoft.com/azure-storage/azurite"
 _ACCOUNT = "mlfunctest"
 _SERVICES = {"blob": 10000, "queue": 10001, "table": 10002}
 """The services and their ports in the image."""
+_PORTS = (20_000, 30_000)
+"""Below those that systems take for outgoing connections (Linux from 32768, others from 49152)."""
 _OPTIONS = ("--silent", "--inMemoryPersistence", "--disableTelemetry", "--skipApiVersionCheck")
 _START = 60.0  # seconds
 _PAUSE = 0.1  # seconds between two looks
@@ -141,10 +144,12 @@ class Azurite:
 
 
 def free_port() -> int:
-    """A port of the loopback that is free at this moment."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+    """A port of the loopback that is free at this moment, and that no system gives to a connection meanwhile."""
+    while True:
+        port = random.randrange(*_PORTS)
+        with contextlib.suppress(OSError), socket.socket() as tried:
+            tried.bind(("127.0.0.1", port))
+            return port
 
 
 def _addresses(ports: Mapping[str, int], host: str) -> list[str]:

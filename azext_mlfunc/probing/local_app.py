@@ -234,8 +234,9 @@ class LocalApp(Place):
         until = time.monotonic() + timeout
         progress.step("Waiting for the function to be loaded")
         while True:
+            is_final = self._is_final()  # asked first: what it knows is then seen, too
             causes = self._look(function)
-            if not causes or self._is_final() or time.monotonic() > until:
+            if not causes or is_final or time.monotonic() > until:
                 return causes
             time.sleep(_PAUSE)
 
