@@ -169,11 +169,15 @@ def test_configured_defaults_and_a_refusal(project: Project, cloud: Cloud, works
     _, group, name = workspace.of
     refusal = {"error": {"code": "AuthorizationFailed", "message": "You may not read models."}}
     cloud.control("faults", "POST", {"path": "/models/diabetes/versions/1$", "status": 403, "body": refusal})
-    answer = az(
-        *"ml-func package --model diabetes:1 --entry-script score.py --context-only nothing --only-show-errors".split(),
-        cwd=project.folder,
-        env={**cloud.environment, "AZURE_DEFAULTS_GROUP": group, "AZURE_DEFAULTS_WORKSPACE": name},
-    )
+    try:
+        answer = az(
+            *"ml-func package --model diabetes:1 --entry-script score.py --context-only nothing".split(),
+            "--only-show-errors",
+            cwd=project.folder,
+            env={**cloud.environment, "AZURE_DEFAULTS_GROUP": group, "AZURE_DEFAULTS_WORKSPACE": name},
+        )
+    finally:
+        cloud.control("faults", "DELETE")
     assert answer.code != 0
     assert "You may not read models." in answer.stderr
     assert "Traceback" not in answer.stderr

@@ -117,7 +117,7 @@ def test_an_event_in_and_the_prediction_out(trigger: str, package: Package, run_
     assert (answer.code, answer.stderr) == (0, "")
     assert (result["passed"], result["trigger"]) == (True, trigger)
     assert result["output"] == {"got": ["ü"], "setting": "1"}
-    assert any("init has run" in line for line in result["log"])
+    assert any("init() of /var/azureml-app/score.py has run" in line for line in result["log"])
 
 
 @pytest.mark.parametrize("trigger", TRIGGERS)
